@@ -1,0 +1,2 @@
+//! The binary `pycno`.
+fn main() {}

@@ -1,0 +1,2 @@
+//! pycno-data.
+#![forbid(unsafe_code)]

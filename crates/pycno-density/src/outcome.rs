@@ -1,0 +1,99 @@
+//! What weighing gives: a size, a bound, or a reason why there is none.
+
+use pycno_units::{ParamCount, Score};
+use serde::{Deserialize, Serialize};
+
+/// Effective size of a score on a ruler. Out of range is an answer, never a number.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Effective {
+    /// Within half the smallest to twice the largest reference size.
+    Inside {
+        /// Size of the reference model with the same score.
+        params: ParamCount,
+    },
+    /// A size beyond the reference models; the flag travels with it.
+    Extrapolated {
+        /// Size by the law.
+        params: ParamCount,
+        /// How far outside: `params / largest` above, `params / smallest` below.
+        factor: f64,
+    },
+    /// At or below what the ruler's floor (chance) gives: no size.
+    BelowFloor {
+        /// The law's floor.
+        floor: Score,
+    },
+    /// At or above the law's ceiling: no size.
+    AboveCeiling {
+        /// The law's ceiling.
+        ceiling: Score,
+    },
+    /// Better than a reference model of any size at the ruler's token count: no size.
+    BeyondReference {
+        /// The largest score still defined.
+        limit: Score,
+    },
+}
+
+/// A two-sided interval; an open end is one that the draws leave undefined.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interval {
+    /// Lower end; `None` where it is open.
+    pub low: Option<f64>,
+    /// Upper end; `None` where it is open.
+    pub high: Option<f64>,
+    /// Coverage aimed at, such as 0.95.
+    pub level: f64,
+    /// Share of draws without a value.
+    pub undefined: f64,
+}
+
+/// A model on a ruler.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Density {
+    /// Effective size, or why there is none.
+    pub effective: Effective,
+    /// Effective size over actual size, where there is one.
+    pub density: Option<f64>,
+    /// Interval of the density; its draws resample the ruler's reference models and the items.
+    pub interval: Interval,
+    /// `d ln N / dS` at the score, per percent point, where there is a size.
+    pub sensitivity: Option<f64>,
+}
+
+/// Student against teacher on one ruler, drawn together.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// Density of the student over the teacher's, where both exist.
+    pub ratio: Option<f64>,
+    /// Interval of the ratio, formed on the log scale.
+    pub interval: Interval,
+    /// What the interval says.
+    pub verdict: Verdict,
+}
+
+/// Whether compression raised or lowered density.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The interval of the ratio lies above 1.
+    Raised,
+    /// The interval of the ratio lies below 1.
+    Lowered,
+    /// The interval contains 1, or the draws do not tell.
+    Undecided,
+}
+
+impl Effective {
+    /// The size, where there is one.
+    pub const fn params(&self) -> Option<ParamCount> {
+        match self {
+            Self::Inside { params } | Self::Extrapolated { params, .. } => Some(*params),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! pycno-distill.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! pycno-eval.
+#![forbid(unsafe_code)]

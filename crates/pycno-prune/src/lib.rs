@@ -1,0 +1,2 @@
+//! pycno-prune.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! pycno-report.
+#![forbid(unsafe_code)]

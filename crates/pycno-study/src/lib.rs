@@ -1,0 +1,2 @@
+//! pycno-study.
+#![forbid(unsafe_code)]

@@ -1,0 +1,29 @@
+//! How a run tells what it is doing. The command line draws bars; tests listen.
+
+/// Told of every stage as it starts, moves and ends.
+pub trait Watcher {
+    /// A stage begins; `total` is its number of units, 0 if unknown.
+    fn begin(&mut self, stage: &str, total: u64);
+    /// Units done so far, with a word on how it goes.
+    fn advance(&mut self, done: u64, note: &str);
+    /// The stage is done.
+    fn end(&mut self);
+    /// The stage was done in an earlier run.
+    fn reused(&mut self, stage: &str);
+    /// Seconds since the run began, for events; records hold no time.
+    fn seconds(&self) -> f64;
+}
+
+/// Hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Watcher for Silent {
+    fn begin(&mut self, _: &str, _: u64) {}
+    fn advance(&mut self, _: u64, _: &str) {}
+    fn end(&mut self) {}
+    fn reused(&mut self, _: &str) {}
+    fn seconds(&self) -> f64 {
+        0.0
+    }
+}

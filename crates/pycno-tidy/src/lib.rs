@@ -1,0 +1,2 @@
+//! pycno-tidy.
+#![forbid(unsafe_code)]

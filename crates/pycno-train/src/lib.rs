@@ -1,0 +1,2 @@
+//! pycno-train.
+#![forbid(unsafe_code)]
