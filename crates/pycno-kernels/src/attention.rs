@@ -53,9 +53,12 @@ fn expand_groups(x: Tensor<4>, group: usize) -> Tensor<4> {
         return x;
     }
     let [batch, heads, seq, d_head] = x.dims();
-    x.unsqueeze_dim::<5>(2)
-        .expand([batch, heads, group, seq, d_head])
-        .reshape([batch, heads * group, seq, d_head])
+    x.unsqueeze_dim::<5>(2).expand([batch, heads, group, seq, d_head]).reshape([
+        batch,
+        heads * group,
+        seq,
+        d_head,
+    ])
 }
 
 /// True where a key lies too far back; `[batch, n_heads, seq, keys]`, as Burn wants it whole.
@@ -66,4 +69,84 @@ fn outside_window(seq: usize, keys: usize, window: usize, like: &Tensor<4>) -> T
         (0..seq).flat_map(|q| (0..keys).map(move |k| k + window <= past + q)).collect();
     Tensor::<4, Bool>::from_data(TensorData::new(hidden, [1, 1, seq, keys]), &like.device())
         .expand([batch, n_heads, seq, keys])
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+
+    fn random(shape: [usize; 4]) -> Tensor<4> {
+        Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
+    }
+
+    fn host(x: Tensor<4>) -> Vec<f64> {
+        x.into_data().iter::<f64>().collect()
+    }
+
+    /// The formula in `f64`, head by head and query by query; one sequence.
+    fn reference(heads: &Heads, window: usize) -> Vec<f64> {
+        let [_, n_heads, seq, d] = heads.query.dims();
+        let [_, n_kv_heads, keys, _] = heads.key.dims();
+        let [query, key, value] = [&heads.query, &heads.key, &heads.value].map(|x| host(x.clone()));
+        let mut out = Vec::new();
+        for (head, q) in (0..n_heads).flat_map(|head| (0..seq).map(move |q| (head, q))) {
+            let row = |x: &[f64], at: usize| x[at * d..(at + 1) * d].to_vec();
+            let group = head / (n_heads / n_kv_heads);
+            let last = keys - seq + q;
+            let seen: Vec<usize> = (0..=last).filter(|k| k + window > last).collect();
+            let query = row(&query, head * seq + q);
+            let logit = |k: &usize| -> f64 {
+                let key = row(&key, group * keys + k);
+                query.iter().zip(key).map(|(a, b)| a * b).sum::<f64>() / (d as f64).sqrt()
+            };
+            let weights: Vec<f64> = seen.iter().map(|k| logit(k).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            out.extend((0..d).map(|i| {
+                let values = seen.iter().map(|k| value[(group * keys + k) * d + i]);
+                weights.iter().zip(values).map(|(w, v)| w * v).sum::<f64>() / sum
+            }));
+        }
+        out
+    }
+
+    #[track_caller]
+    fn check([n_heads, n_kv_heads, seq, keys]: [usize; 4], window: Option<usize>) {
+        Device::flex().seed(seq as u64);
+        let heads = Heads {
+            query: random([1, n_heads, seq, 4]),
+            key: random([1, n_kv_heads, keys, 4]),
+            value: random([1, n_kv_heads, keys, 4]),
+        };
+        let expect = reference(&heads, window.unwrap_or(usize::MAX / 2));
+        let tracked =
+            Heads { query: heads.query.clone().autodiff().require_grad(), ..heads.clone() };
+        for found in [causal_attention(heads, window), causal_attention(tracked, window).inner()] {
+            assert_eq!(found.dims(), [1, n_heads, seq, 4]);
+            for (found, expect) in host(found).iter().zip(&expect) {
+                assert!((found - expect).abs() < 1e-5, "{found} {expect}");
+            }
+        }
+    }
+
+    #[test]
+    fn queries_share_keys_by_group_and_see_only_the_past() {
+        check([4, 2, 5, 5], None);
+        check([3, 3, 7, 7], None);
+        check([6, 1, 1, 1], None);
+    }
+
+    #[test]
+    fn a_cache_of_past_keys_needs_no_other_mask() {
+        check([4, 2, 1, 6], None);
+        check([2, 1, 3, 8], None);
+    }
+
+    #[test]
+    fn a_window_hides_what_lies_further_back() {
+        check([2, 1, 6, 6], Some(3));
+        check([2, 2, 2, 9], Some(4));
+        check([2, 2, 4, 4], Some(4));
+    }
 }

@@ -63,7 +63,11 @@ mod tests {
     fn rotated(position: usize) -> Vec<f32> {
         let device = Device::flex();
         let x = Tensor::<4>::from_data([[[[1.0, 2.0, 3.0, 4.0]]]], &device);
-        RopeTable::new(&[1.0, 0.5], position, 1, &device).rotate(x).into_data().try_to_vec().unwrap()
+        RopeTable::new(&[1.0, 0.5], position, 1, &device)
+            .rotate(x)
+            .into_data()
+            .try_to_vec()
+            .unwrap()
     }
 
     #[test]
