@@ -10,8 +10,8 @@ use burn::{
 use pycno_kernels::rope::RopeTable;
 
 use crate::{
-    Checkpoint, HostTensor, ModelError, ModelSpec,
-    layer::{Layer, LayerCache, Observer, Pass, host, linear, norm, tensor},
+    Checkpoint, ComputeDtype, HostTensor, ModelError, ModelSpec,
+    layer::{Layer, LayerCache, Observer, Pass, Place, host, linear, norm, tensor},
     names,
 };
 
@@ -34,20 +34,34 @@ pub struct Cache {
 }
 
 impl Decoder {
-    /// Puts a checkpoint on a device.
+    /// Puts a checkpoint on a device, to compute in `f32`.
     ///
     /// # Errors
     ///
     /// [`ModelError::Tensors`] if the checkpoint's tensors are not those of its spec.
     pub fn new(checkpoint: &Checkpoint, device: &Device) -> Result<Self, ModelError> {
+        Self::computing_in(ComputeDtype::F32, checkpoint, device)
+    }
+
+    /// Puts a checkpoint on a device, to compute in the given type; weights are rounded to it once.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Dtype`] if the device cannot compute in it, and as [`Decoder::new`].
+    pub fn computing_in(
+        dtype: ComputeDtype,
+        checkpoint: &Checkpoint,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
         checkpoint.check()?;
+        let place = &Place { device, dtype: dtype.on(device)? };
         let spec = &checkpoint.spec;
-        let table = |name: &str| tensor::<2>(&checkpoint.tensors[name], device);
+        let table = |name: &str| tensor::<2>(&checkpoint.tensors[name], place);
         Ok(Self {
             embedding: Embedding { weight: Param::from_tensor(table(names::EMBEDDING)) },
-            layers: (0..spec.layers.len()).map(|i| Layer::new(checkpoint, i, device)).collect(),
-            norm: norm(&checkpoint.tensors[names::FINAL_NORM], spec.norm_eps, device),
-            head: checkpoint.tensors.get(names::HEAD).map(|w| linear(w, None, device)),
+            layers: (0..spec.layers.len()).map(|i| Layer::new(checkpoint, i, place)).collect(),
+            norm: norm(&checkpoint.tensors[names::FINAL_NORM], spec.norm_eps, place),
+            head: checkpoint.tensors.get(names::HEAD).map(|w| linear(w, None, place)),
             spec: spec.clone(),
         })
     }
@@ -67,7 +81,7 @@ impl Decoder {
         self.observed(ids, &mut |_, _, _| {})
     }
 
-    /// As [`Decoder::hidden`], showing every [`Site`] to the observer on the way.
+    /// As [`Decoder::hidden`], showing every [`crate::Site`] to the observer on the way.
     pub fn observed(&self, ids: Tensor<2, Int>, observe: &mut Observer<'_>) -> Tensor<3> {
         self.forward(ids, None, observe)
     }

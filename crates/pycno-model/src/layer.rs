@@ -3,7 +3,7 @@
 use burn::{
     module::{Module, Param},
     nn::{Linear, RmsNorm},
-    tensor::{Device, Tensor, TensorData, activation::silu},
+    tensor::{DType, Device, Tensor, TensorData, activation::silu},
 };
 use pycno_kernels::{
     attention::{Heads, causal_attention},
@@ -41,6 +41,13 @@ impl LayerCache {
         self.0 = Some(joined.clone());
         joined
     }
+}
+
+/// Where weights go, and as what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) device: &'a Device,
+    pub(crate) dtype: DType,
 }
 
 /// What a block needs beside its input.
@@ -84,18 +91,19 @@ pub(crate) struct Mlp {
 }
 
 impl Layer {
-    pub(crate) fn new(checkpoint: &Checkpoint, layer_idx: usize, device: &Device) -> Self {
+    pub(crate) fn new(checkpoint: &Checkpoint, layer_idx: usize, place: &Place<'_>) -> Self {
         let part = |part: &str| &checkpoint.tensors[&names::in_layer(layer_idx, part)];
         let linear = |part: &str| {
-            let weight = &checkpoint.tensors[&names::in_layer(layer_idx, &format!("{part}.weight"))];
+            let weight =
+                &checkpoint.tensors[&names::in_layer(layer_idx, &format!("{part}.weight"))];
             let bias = checkpoint.tensors.get(&names::in_layer(layer_idx, &format!("{part}.bias")));
-            linear(weight, bias, device)
+            linear(weight, bias, place)
         };
         let spec = &checkpoint.spec;
         Self {
-            input_norm: norm(part("input_layernorm.weight"), spec.norm_eps, device),
+            input_norm: norm(part("input_layernorm.weight"), spec.norm_eps, place),
             attention: Attention::new(spec, spec.layers[layer_idx], linear),
-            mlp_norm: norm(part("post_attention_layernorm.weight"), spec.norm_eps, device),
+            mlp_norm: norm(part("post_attention_layernorm.weight"), spec.norm_eps, place),
             mlp: Mlp {
                 gate: linear("mlp.gate_proj"),
                 up: linear("mlp.up_proj"),
@@ -154,9 +162,8 @@ impl Attention {
 
     fn forward(&self, x: Tensor<3>, pass: &mut Pass<'_, '_>) -> Tensor<3> {
         let [batch, seq, _] = x.dims();
-        let split = |x: Tensor<3>, heads| {
-            x.reshape([batch, seq, heads, self.d_head]).swap_dims(1, 2)
-        };
+        let split =
+            |x: Tensor<3>, heads| x.reshape([batch, seq, heads, self.d_head]).swap_dims(1, 2);
         let query = pass.rope.rotate(split(self.q.forward(x.clone()), self.n_heads));
         let key = pass.rope.rotate(split(self.k.forward(x.clone()), self.n_kv_heads));
         let value = split(self.v.forward(x), self.n_kv_heads);
@@ -181,17 +188,18 @@ impl Mlp {
 }
 
 /// Burn's `Linear` stores `[in, out]`; the file's `[out, in]` is turned once, here.
-pub(crate) fn linear(weight: &HostTensor, bias: Option<&HostTensor>, device: &Device) -> Linear {
-    let weight = Param::from_tensor(tensor::<2>(weight, device).transpose());
-    Linear { weight, bias: bias.map(|bias| Param::from_tensor(tensor::<1>(bias, device))) }
+pub(crate) fn linear(weight: &HostTensor, bias: Option<&HostTensor>, place: &Place<'_>) -> Linear {
+    let weight = Param::from_tensor(tensor::<2>(weight, place).transpose());
+    Linear { weight, bias: bias.map(|bias| Param::from_tensor(tensor::<1>(bias, place))) }
 }
 
-pub(crate) fn norm(gamma: &HostTensor, epsilon: f64, device: &Device) -> RmsNorm {
-    RmsNorm { gamma: Param::from_tensor(tensor::<1>(gamma, device)), epsilon }
+pub(crate) fn norm(gamma: &HostTensor, epsilon: f64, place: &Place<'_>) -> RmsNorm {
+    RmsNorm { gamma: Param::from_tensor(tensor::<1>(gamma, place)), epsilon }
 }
 
-pub(crate) fn tensor<const D: usize>(host: &HostTensor, device: &Device) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(host.data().to_vec(), host.shape().to_vec()), device)
+pub(crate) fn tensor<const D: usize>(host: &HostTensor, place: &Place<'_>) -> Tensor<D> {
+    let data = TensorData::new(host.data().to_vec(), host.shape().to_vec());
+    Tensor::from_data(data.convert_dtype(place.dtype), (place.device, place.dtype))
 }
 
 /// Reads a tensor back, in `f32`.

@@ -168,13 +168,8 @@ mod tests {
 
     #[test]
     fn published_models_count_right() {
-        let shape = |vocab, d_model, n_layers, layer, tied| Shape {
-            vocab,
-            d_model,
-            n_layers,
-            layer,
-            tied,
-        };
+        let shape =
+            |vocab, d_model, n_layers, layer, tied| Shape { vocab, d_model, n_layers, layer, tied };
         let tiny = shape(32000, 2048, 22, layer(32, 4, 5632), false);
         check(&tiny, 1_100_048_384.0, 968_976_384.0);
         let llama3 = shape(128256, 4096, 32, layer(32, 8, 14336), false);

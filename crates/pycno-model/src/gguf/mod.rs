@@ -1,0 +1,152 @@
+//! Reads GGUF files of the llama architecture
+//! ([format](https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), versions 2 and 3).
+//!
+//! A GGUF file is a model in one piece: metadata, tokenizer and quantized weights. What comes out is an
+//! ordinary [`Checkpoint`]: weights as `f32` in Hugging Face's names and layout, and the `config.json`
+//! and `tokenizer.json` that the file was once converted from, rebuilt.
+
+mod byte_level;
+mod config;
+mod dequant;
+#[cfg(test)]
+mod fixture;
+mod header;
+mod metadata;
+mod sentencepiece;
+mod spec;
+mod tensors;
+mod tokenizer;
+
+use std::path::Path;
+
+use self::header::Gguf;
+use crate::{Checkpoint, ModelError, map::map};
+
+/// Reads a GGUF file into a checkpoint.
+///
+/// # Errors
+///
+/// [`ModelError::Io`] if the file cannot be read; [`ModelError::Malformed`], naming file and key or
+/// tensor, if it is broken, not of the llama architecture, or in a type or with a tokenizer that is not
+/// supported; [`ModelError::Tensors`] if tensors are missing.
+pub fn read(path: &Path) -> Result<Checkpoint, ModelError> {
+    parse(path, &map(path)?)
+}
+
+/// As [`read`], from bytes; `path` is for messages.
+fn parse(path: &Path, bytes: &[u8]) -> Result<Checkpoint, ModelError> {
+    let file = Gguf::parse(path, bytes)?;
+    let spec = spec::read(&file)?;
+    let files = tokenizer::files(&file, &spec)?;
+    let config = config::build(&file, &spec)?;
+    let checkpoint = Checkpoint { tensors: tensors::read(&file, &spec)?, spec, files, config };
+    checkpoint.check()?;
+    Ok(checkpoint)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{
+        fixture::{Fixture, refusal},
+        metadata::Value,
+        *,
+    };
+
+    fn parsed(bytes: &[u8]) -> Result<Checkpoint, ModelError> {
+        parse(Path::new("a.gguf"), bytes)
+    }
+
+    /// Checks that a header whose bytes are overwritten at a place is refused with a text.
+    #[track_caller]
+    fn check(at: usize, bytes: &[u8], expect: &str) {
+        let mut file = Fixture::llama().bytes();
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        let message = parsed(&file).expect_err("a refusal").to_string();
+        assert!(message.contains(expect), "{message}");
+    }
+
+    #[test]
+    fn both_versions_are_read() {
+        for version in [2, 3] {
+            let fixture = Fixture { version, ..Fixture::llama() };
+            let checkpoint = parsed(&fixture.bytes()).unwrap();
+            assert_eq!(checkpoint.tensors.len(), 11);
+            assert_eq!(
+                checkpoint.tensors["model.norm.weight"].data()[3].to_bits(),
+                3_f32.to_bits()
+            );
+        }
+    }
+
+    #[test]
+    fn files_of_another_kind_are_refused() {
+        check(0, b"GGML", "a.gguf: magic: expected GGUF, found GGML");
+        check(4, &1_u32.to_le_bytes(), "version: expected 2 or 3 in little endian, found 1");
+        check(4, &99_u32.to_le_bytes(), "found 99");
+        check(4, &3_u32.to_be_bytes(), "found version 3 in big endian");
+    }
+
+    #[test]
+    fn counts_that_lie_are_refused_without_taking_memory() {
+        let huge = u64::MAX.to_le_bytes();
+        check(8, &huge, "expected");
+        check(16, &huge, "expected");
+        check(24, &huge, "metadata key: expected 18446744073709551615 bytes");
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_refused() {
+        let file = Fixture::llama().bytes();
+        for len in 0..file.len() {
+            assert!(parsed(&file[..len]).is_err(), "{len} of {} bytes", file.len());
+        }
+    }
+
+    #[test]
+    fn tensors_that_lie_about_their_bytes_are_refused() {
+        let with = |change: fn(&mut fixture::Stored)| {
+            let mut fixture = Fixture::llama();
+            change(fixture.tensors.last_mut().expect("a tensor"));
+            refusal(&fixture)
+        };
+        assert!(
+            with(|it| it.shift = 1 << 40).contains("tensor blk.0.ffn_down.weight: expected 384")
+        );
+        assert!(with(|it| it.shift = 1 << 63).contains("bytes, found 0 before the end"));
+        assert!(with(|it| it.shift = 4).contains("an offset that 32 divides"));
+        assert!(with(|it| it.shift = 0_u64.wrapping_sub(32)).contains("which ends at"));
+        assert!(with(|it| it.shape = vec![1 << 40, 1 << 40]).contains("a size below 2^64"));
+        assert!(with(|it| it.shape = vec![16, 0]).contains("extents of at least 1, found 0"));
+        assert!(with(|it| it.shape = vec![1; 5]).contains("1 to 4 dimensions, found 5"));
+        assert!(
+            with(|it| it.type_id = 8).contains("rows that blocks of 32 divide, found rows of 6")
+        );
+        let unknown = with(|it| it.type_id = 14);
+        assert!(unknown.contains("one of the types F32, F16, BF16, Q8_0, Q4_0, Q4_1, found Q6_K"));
+        assert!(with(|it| it.type_id = 77).contains("found number 77"));
+        let twice = with(|it| it.name = "blk.0.ffn_up.weight".to_owned());
+        assert!(twice.contains("tensor blk.0.ffn_up.weight: expected one of that name, found two"));
+    }
+
+    #[test]
+    fn alignment_must_be_a_power_of_two() {
+        for alignment in [0, 48] {
+            let fixture = Fixture::llama().with("general.alignment", Value::Integer(alignment));
+            assert!(refusal(&fixture).contains("general.alignment: expected a power of two"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_with_a_broken_byte_does_not_panic(at in 0_usize..2000, byte in 0_u8..) {
+            let mut file = Fixture::llama().bytes();
+            let at = at % file.len();
+            file[at] = byte;
+            // Either answer will do: a weight may change, a count may not.
+            let checkpoint = parsed(&file);
+            prop_assert!(checkpoint.is_err() || checkpoint.is_ok_and(|it| it.check().is_ok()));
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Hugging Face folders: `config.json`, `model.safetensors` (or shards with an index), tokenizer files.
+
+pub mod config;
+#[cfg(test)]
+mod fixture;
+mod header;
+mod keys;
+pub(crate) mod read;
+mod write;
+
+pub use read::read;
+pub use write::{SaveDtype, write};

@@ -1,0 +1,380 @@
+//! Reads a Hugging Face folder into a [`Checkpoint`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Component, Path, PathBuf},
+};
+
+use memmap2::Mmap;
+use rayon::prelude::*;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{
+    config,
+    header::{self, Entry, FileDtype},
+    write::SaveDtype,
+};
+use crate::{Checkpoint, HostTensor, ModelError, ModelSpec, map::map, names};
+
+/// The config's file name.
+pub(crate) const CONFIG: &str = "config.json";
+/// The weights' file name where there is one file.
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+/// The index's file name where there are several.
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
+/// Files that travel with the weights unchanged.
+pub(crate) const CARRIED: [&str; 11] = [
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer.model.v3",
+    "tokenizer_config.json",
+    "vocab.json",
+];
+/// Values converted by one task.
+const CHUNK: usize = 1 << 16;
+/// Rotary frequencies that old files carry; the config says them.
+const FREQUENCIES: &str = "rotary_emb.inv_freq";
+
+/// `model.safetensors.index.json`.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// A weights file in memory.
+struct Shard {
+    path: PathBuf,
+    bytes: Mmap,
+    entries: BTreeMap<String, Entry>,
+}
+
+/// Reads `config.json`, the weights and the tokenizer's files of a folder.
+///
+/// Weights may be F32, F16 or BF16 and become `f32`; the config's `dtype` is set to what the files
+/// hold, so that [`SaveDtype::of`] can give them back bit for bit. Ignored are rotary frequencies and
+/// the second copy of a tied embedding, if it is one.
+///
+/// # Errors
+///
+/// [`ModelError`] naming file and tensor (or key) for whatever the folder lacks or lies about.
+pub fn read(folder: &Path) -> Result<Checkpoint, ModelError> {
+    let config_path = folder.join(CONFIG);
+    let mut config: Map<String, Value> = read_json(&config_path)?;
+    let spec = config::spec(&config, &config_path)?;
+    let mut shards = shards(folder)?;
+    drop_redundant(&spec, &mut shards)?;
+    let dtype = SaveDtype::holding(shards.iter().flat_map(Shard::dtypes));
+    for key in ["torch_dtype", "dtype"] {
+        config.insert(key.to_owned(), dtype.name().into());
+    }
+    let tensors = shards.iter().flat_map(Shard::tensors).collect();
+    let checkpoint = Checkpoint { spec, tensors, files: carried(folder)?, config };
+    let refused =
+        |source| ModelError::Refused { path: folder.to_owned(), source: Box::new(source) };
+    checkpoint.check().map_err(refused)?;
+    Ok(checkpoint)
+}
+
+/// Names of the weights files of a folder, from the index if there is one.
+///
+/// # Errors
+///
+/// [`ModelError`] if there are neither weights nor index, or the index names files elsewhere.
+pub(crate) fn weights_files(folder: &Path) -> Result<Vec<String>, ModelError> {
+    if folder.join(WEIGHTS).exists() {
+        return Ok(vec![WEIGHTS.to_owned()]);
+    }
+    let files: BTreeSet<String> = index(folder)?.weight_map.into_values().collect();
+    Ok(files.into_iter().collect())
+}
+
+fn index(folder: &Path) -> Result<Index, ModelError> {
+    let path = folder.join(INDEX);
+    if !path.exists() {
+        let expected = format!("{WEIGHTS} or {INDEX}");
+        return Err(ModelError::malformed(folder, "weights", &expected, listing(folder)));
+    }
+    let index: Index = read_json(&path)?;
+    for (tensor, file) in &index.weight_map {
+        let mut parts = Path::new(file).components();
+        let plain = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
+        if !plain || !file.ends_with(".safetensors") {
+            let expected = "the name of a .safetensors file in the same folder";
+            return Err(ModelError::malformed(&path, tensor, expected, format!("{file:?}")));
+        }
+    }
+    Ok(index)
+}
+
+/// What stands in a folder instead, for a message.
+fn listing(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names: BTreeSet<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).take(20).collect();
+    if names.is_empty() { "no files".to_owned() } else { Vec::from_iter(names).join(", ") }
+}
+
+fn shards(folder: &Path) -> Result<Vec<Shard>, ModelError> {
+    let files = weights_files(folder)?;
+    let shards: Vec<Shard> =
+        files.iter().map(|file| Shard::open(folder.join(file))).collect::<Result<_, _>>()?;
+    if !folder.join(WEIGHTS).exists() {
+        check_index(folder, &files, &shards)?;
+    }
+    Ok(shards)
+}
+
+/// Each tensor must lie in the file the index names, and in no other.
+fn check_index(folder: &Path, files: &[String], shards: &[Shard]) -> Result<(), ModelError> {
+    let index = index(folder)?;
+    let path = folder.join(INDEX);
+    for (file, shard) in files.iter().zip(shards) {
+        for (tensor, _) in index.weight_map.iter().filter(|(_, named)| *named == file) {
+            if !shard.entries.contains_key(tensor) {
+                let expected = format!("the tensor in {file}, as {INDEX} says");
+                return Err(ModelError::malformed(
+                    &shard.path,
+                    tensor,
+                    &expected,
+                    "no such tensor",
+                ));
+            }
+        }
+        for tensor in shard.entries.keys() {
+            let named = index.weight_map.get(tensor);
+            if named != Some(file) {
+                let found = named.map_or("nothing", String::as_str);
+                return Err(ModelError::malformed(&path, tensor, file, found));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Drops what the spec makes redundant: frequencies, and the head of a tied model if it is the embedding.
+fn drop_redundant(spec: &ModelSpec, shards: &mut [Shard]) -> Result<(), ModelError> {
+    for shard in shards.iter_mut() {
+        shard.entries.retain(|name, _| !name.ends_with(FREQUENCIES));
+    }
+    if !spec.tied {
+        return Ok(());
+    }
+    let bytes = |name: &str| {
+        shards.iter().find_map(|shard| Some((&shard.path, shard.raw(shard.entries.get(name)?))))
+    };
+    if let (Some((path, head)), Some((_, embedding))) =
+        (bytes(names::HEAD), bytes(names::EMBEDDING))
+        && head != embedding
+    {
+        let expected = format!("the bytes of {} (tie_word_embeddings is true)", names::EMBEDDING);
+        return Err(ModelError::malformed(path, names::HEAD, &expected, "other values"));
+    }
+    for shard in shards {
+        shard.entries.retain(|name, _| name != names::HEAD);
+    }
+    Ok(())
+}
+
+impl Shard {
+    fn open(path: PathBuf) -> Result<Self, ModelError> {
+        let bytes = map(&path)?;
+        let entries = header::parse(&path, &bytes)?;
+        Ok(Self { path, bytes, entries })
+    }
+
+    fn raw(&self, entry: &Entry) -> (&[u8], FileDtype) {
+        (&self.bytes[entry.bytes.clone()], entry.dtype)
+    }
+
+    fn dtypes(&self) -> impl Iterator<Item = FileDtype> {
+        self.entries.values().map(|entry| entry.dtype)
+    }
+
+    fn tensors(&self) -> impl Iterator<Item = (String, HostTensor)> {
+        self.entries.iter().map(|(name, entry)| {
+            let (bytes, dtype) = self.raw(entry);
+            (name.clone(), HostTensor::new(entry.shape.clone(), widen(bytes, dtype)))
+        })
+    }
+}
+
+/// Little-endian values of a file as `f32`, in parallel.
+fn widen(bytes: &[u8], dtype: FileDtype) -> Vec<f32> {
+    match dtype {
+        FileDtype::F32 => convert(bytes, f32::from_le_bytes),
+        FileDtype::F16 => convert(bytes, |value| half::f16::from_le_bytes(value).to_f32()),
+        FileDtype::Bf16 => convert(bytes, |value| half::bf16::from_le_bytes(value).to_f32()),
+    }
+}
+
+fn convert<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32 + Sync) -> Vec<f32> {
+    let (values, _) = bytes.as_chunks::<N>();
+    values.par_iter().with_min_len(CHUNK).map(|bytes| value(*bytes)).collect()
+}
+
+fn carried(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, ModelError> {
+    let mut files = BTreeMap::new();
+    for name in CARRIED {
+        let path = folder.join(name);
+        match fs::read(&path) {
+            Ok(content) => files.insert(name.to_owned(), content),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(ModelError::Io { action: "read", path, source }),
+        };
+    }
+    Ok(files)
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
+    let text = fs::read(path).map_err(ModelError::io("read", path))?;
+    serde_json::from_slice(&text)
+        .map_err(|source| ModelError::Json { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::hf::fixture::{self, Written};
+
+    /// Checks that a folder is refused and that the chain of causes says each of `words`.
+    #[track_caller]
+    fn refused(written: &Written, words: &[&str]) {
+        let error = read(&written.folder).unwrap_err();
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        let message = format!("{error}: {}", cause.unwrap_or_default());
+        for word in words {
+            assert!(message.contains(word), "{message:?} does not say {word:?}");
+        }
+    }
+
+    fn sharded() -> (Checkpoint, Written) {
+        let checkpoint = fixture::checkpoint(&json!({}));
+        let written = Written::new(&checkpoint);
+        written.shard(&checkpoint);
+        (checkpoint, written)
+    }
+
+    fn map_of(checkpoint: &Checkpoint) -> BTreeMap<String, String> {
+        let file =
+            |name: &str| if names::is_table(name) { "a.safetensors" } else { "b.safetensors" };
+        checkpoint.tensors.keys().map(|name| (name.clone(), file(name).to_owned())).collect()
+    }
+
+    #[test]
+    fn shards_are_joined() {
+        let (checkpoint, written) = sharded();
+        assert!(read(&written.folder).unwrap().tensors == checkpoint.tensors);
+    }
+
+    #[test]
+    fn a_missing_config_or_missing_weights_are_named() {
+        let written = Written::new(&fixture::checkpoint(&json!({})));
+        fs::remove_file(written.folder.join(WEIGHTS)).unwrap();
+        refused(&written, &["model.safetensors or", INDEX, "found config.json"]);
+        fs::remove_file(written.folder.join(CONFIG)).unwrap();
+        refused(&written, &["cannot read", CONFIG]);
+        fs::write(written.folder.join(CONFIG), "{").unwrap();
+        refused(&written, &[CONFIG, "JSON", "line 1"]);
+    }
+
+    #[test]
+    fn a_truncated_file_is_named_with_the_tensor() {
+        let written = Written::new(&fixture::checkpoint(&json!({})));
+        let path = written.folder.join(WEIGHTS);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
+        refused(&written, &[WEIGHTS, "model.norm.weight", "bytes of data"]);
+        fs::write(&path, []).unwrap();
+        refused(&written, &[WEIGHTS, "header", "0 bytes"]);
+    }
+
+    #[test]
+    fn missing_extra_and_misshapen_tensors_are_all_listed() {
+        let checkpoint = fixture::checkpoint(&json!({}));
+        let written = Written::new(&checkpoint);
+        let mut tensors = checkpoint.tensors;
+        let norm = tensors.remove(names::FINAL_NORM).unwrap();
+        tensors.insert("extra".to_owned(), norm);
+        tensors.insert(names::HEAD.to_owned(), HostTensor::new(vec![1, 2], vec![0.0; 2]));
+        written.weights(&tensors);
+        refused(
+            &written,
+            &[
+                "missing [model.norm.weight]",
+                "unexpected [extra]",
+                "lm_head.weight: expected [10, 8]",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_shard_that_the_index_names_must_be_there() {
+        let (_, written) = sharded();
+        fs::remove_file(written.folder.join("b.safetensors")).unwrap();
+        refused(&written, &["cannot read", "b.safetensors"]);
+    }
+
+    #[test]
+    fn index_and_shards_must_agree() {
+        let (checkpoint, written) = sharded();
+        let mut map = map_of(&checkpoint);
+        map.insert(names::FINAL_NORM.to_owned(), "a.safetensors".to_owned());
+        written.index(&map);
+        refused(&written, &["a.safetensors", names::FINAL_NORM, "no such tensor"]);
+        map.remove(names::FINAL_NORM);
+        written.index(&map);
+        refused(&written, &[INDEX, names::FINAL_NORM, "expected b.safetensors, found nothing"]);
+    }
+
+    #[test]
+    fn an_index_cannot_point_out_of_its_folder() {
+        let (checkpoint, written) = sharded();
+        for file in ["../x.safetensors", "/x.safetensors", "d/x.safetensors", "x.bin", ""] {
+            let mut map = map_of(&checkpoint);
+            map.insert(names::HEAD.to_owned(), file.to_owned());
+            written.index(&map);
+            refused(&written, &[INDEX, names::HEAD, "in the same folder"]);
+        }
+    }
+
+    #[test]
+    fn a_tied_models_second_head_must_be_the_embedding() {
+        let checkpoint = fixture::checkpoint(&json!({ "tie_word_embeddings": true }));
+        let written = Written::new(&checkpoint);
+        let mut tensors = checkpoint.tensors.clone();
+        tensors.insert(names::HEAD.to_owned(), tensors[names::EMBEDDING].clone());
+        tensors.insert(
+            "model.layers.0.self_attn.rotary_emb.inv_freq".to_owned(),
+            HostTensor::new(vec![1], vec![1.0]),
+        );
+        written.weights(&tensors);
+        assert!(read(&written.folder).unwrap().tensors == checkpoint.tensors);
+        tensors.insert(names::HEAD.to_owned(), HostTensor::new(vec![10, 8], vec![0.0; 80]));
+        written.weights(&tensors);
+        refused(&written, &[WEIGHTS, names::HEAD, "tie_word_embeddings"]);
+    }
+
+    #[test]
+    fn an_untied_config_needs_a_head() {
+        let written = Written::new(&fixture::checkpoint(&json!({ "tie_word_embeddings": true })));
+        written.set(&json!({ "tie_word_embeddings": false }));
+        refused(&written, &["missing [lm_head.weight]"]);
+    }
+
+    #[test]
+    fn the_files_type_overrides_the_configs_word() {
+        let written = Written::new(&fixture::checkpoint(&json!({})));
+        written.set(&json!({ "dtype": "bfloat16" }));
+        assert_eq!(read(&written.folder).unwrap().config["dtype"], "float32");
+    }
+}
