@@ -1,0 +1,89 @@
+//! Block Influence: how far a block turns the residual stream (`ShortGPT`, Men et al. 2024,
+//! [arXiv:2403.03853](https://arxiv.org/abs/2403.03853), eq. 1).
+
+use crate::{PruneError, Statistics};
+
+/// Rates each block by `1 - mean over tokens of cos(h_l, h_{l+1})`, with `h_l` its input and `h_{l+1}`
+/// its output; layers count from 0.
+///
+/// DIFFERENCE: a token whose input or output is the zero vector has no cosine; it is skipped and
+/// counted, where the authors' code replaces the `NaN` by 0.5.
+///
+/// # Errors
+///
+/// [`PruneError::NoSequences`], or [`PruneError::NoCosine`] if a layer saw zero vectors only.
+pub fn block_influence(statistics: &Statistics) -> Result<Vec<f64>, PruneError> {
+    let layers = statistics.measured()?.iter().enumerate();
+    layers
+        .map(|(layer_idx, layer)| match layer.cosine_tokens {
+            0 => Err(PruneError::NoCosine { layer_idx, skipped: layer.skipped_tokens }),
+            tokens => Ok(1.0 - layer.cosine_sum / tokens as f64),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        PruneConfig,
+        fixture::{self, Shape},
+        plan, slice,
+    };
+
+    #[test]
+    fn influence_is_one_minus_the_mean_cosine() {
+        let spec = Shape { layers: vec![[1, 1, 1]; 2], ..Shape::default() }.spec();
+        let layer = |cosine_sum, cosine_tokens| {
+            serde_json::json!({
+                "cosine_sum": cosine_sum, "cosine_tokens": cosine_tokens,
+                "skipped_tokens": 4 - cosine_tokens,
+                "hidden_square_sums": [0.0], "head_square_sums": [0.0],
+            })
+        };
+        let read = |layers: [serde_json::Value; 2]| {
+            let json = serde_json::json!({
+                "format": 1, "provenance": fixture::provenance(), "spec": spec,
+                "sequences": 1, "tokens": 4, "layers": layers,
+            });
+            Statistics::from_json(&json.to_string(), &fixture::provenance()).unwrap()
+        };
+        let rated = block_influence(&read([layer(3.0, 4), layer(-1.0, 2)])).unwrap();
+        assert_eq!(rated, [0.25, 1.5]);
+        let error = block_influence(&read([layer(3.0, 4), layer(0.0, 0)])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "layer 1 must have a token with non-zero vectors, got 4 zero ones"
+        );
+    }
+
+    #[test]
+    fn nothing_observed_is_no_ranking() {
+        let statistics = Statistics::new(&Shape::default().spec(), fixture::provenance());
+        let error = block_influence(&statistics).unwrap_err();
+        assert_eq!(error.to_string(), "statistics must cover at least one sequence, got none");
+    }
+
+    #[test]
+    fn a_null_block_has_influence_zero_is_the_one_removed_and_is_not_missed() {
+        let spec = Shape { layers: vec![[2, 2, 7]; 4], ..Shape::default() }.spec();
+        let sequences = fixture::sequences(3, 6, 11);
+        for null in 0..4 {
+            let mut checkpoint = fixture::checkpoint(&spec, 5);
+            fixture::nullify(&mut checkpoint, null);
+            let statistics = fixture::statistics(&checkpoint, &sequences, 3);
+            let rated = block_influence(&statistics).unwrap();
+            assert!(rated.iter().enumerate().all(|(i, x)| (*x == 0.0) == (i == null)), "{rated:?}");
+
+            let config = PruneConfig::BlockInfluence { keep_layers: 3 };
+            let plan = plan(&config, &statistics, &spec).unwrap();
+            let kept: Vec<usize> = plan.layers.iter().map(|layer| layer.layer_idx).collect();
+            assert_eq!(kept, (0..4).filter(|i| *i != null).collect::<Vec<_>>());
+            let student = slice(&checkpoint, &plan).unwrap();
+            assert_eq!(
+                fixture::logits(&student, &sequences),
+                fixture::logits(&checkpoint, &sequences)
+            );
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What can go wrong between calibration and a smaller checkpoint.
+
+use pycno_model::ModelError;
+
+/// A pruning request, a document or a measurement that breaks a rule.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PruneError {
+    /// A share to remove that is no share.
+    #[error("sparsity must lie in [0, 1), got {sparsity}")]
+    Sparsity {
+        /// The value found.
+        sparsity: f64,
+    },
+    /// An FFN width stated twice or not at all.
+    #[error("a width is exactly one of keep_hidden and sparsity, got {found}")]
+    Width {
+        /// `both` or `neither`.
+        found: &'static str,
+    },
+    /// A number of parts to keep that is 0 or more than there are.
+    #[error("{field} must lie in [1, {available}], got {keep}")]
+    Keep {
+        /// The field of the config, with the layer where it matters.
+        field: String,
+        /// How many parts there are.
+        available: usize,
+        /// How many should stay.
+        keep: usize,
+    },
+    /// An empty list of kept parts.
+    #[error("a plan must keep at least one of the {list}, got none")]
+    NothingKept {
+        /// What the list holds, such as `hidden channels of layer 3`.
+        list: String,
+    },
+    /// A kept index beyond what the model has.
+    #[error("indices of the {list} must lie below {available}, got {index}")]
+    IndexRange {
+        /// What the list holds.
+        list: String,
+        /// How many there are.
+        available: usize,
+        /// The index found.
+        index: usize,
+    },
+    /// Kept indices that are not strictly ascending.
+    #[error("indices of the {list} must be strictly ascending, got {next} after {previous}")]
+    IndexOrder {
+        /// What the list holds.
+        list: String,
+        /// The earlier index.
+        previous: usize,
+        /// The one after it, not larger.
+        next: usize,
+    },
+    /// A document written by another version.
+    #[error("{document} must have format {expected}, got {found}")]
+    Format {
+        /// `statistics` or `plan`.
+        document: &'static str,
+        /// The version this build reads.
+        expected: u32,
+        /// The version found.
+        found: u32,
+    },
+    /// A document that does not parse.
+    #[error("cannot read the {document}")]
+    Json {
+        /// `statistics` or `plan`.
+        document: &'static str,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// Statistics measured on something else.
+    #[error("statistics must be of {what} {expected}, got {found}")]
+    OtherSource {
+        /// `checkpoint`, `calibration` or `model shape`.
+        what: &'static str,
+        /// What was asked for.
+        expected: String,
+        /// What the statistics say.
+        found: String,
+    },
+    /// Sums in a statistics document that no pass could have left.
+    #[error("statistics of layer {layer_idx} must have {expected}, got {found}")]
+    Measure {
+        /// The layer, 0-based.
+        layer_idx: usize,
+        /// The rule.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// An activation that is `NaN` or infinite.
+    #[error("activations must be finite, got {value} at the {site} of layer {layer_idx}")]
+    NotFinite {
+        /// The layer, 0-based.
+        layer_idx: usize,
+        /// The place in the block.
+        site: &'static str,
+        /// The first offender.
+        value: f32,
+    },
+    /// Sequences without a token.
+    #[error("calibration sequences must have at least one token, got {seq}")]
+    EmptySequence {
+        /// Length of the sequences.
+        seq: usize,
+    },
+    /// Nothing to rank by.
+    #[error("statistics must cover at least one sequence, got none")]
+    NoSequences,
+    /// A layer whose every token had a zero vector, so that no cosine exists.
+    #[error("layer {layer_idx} must have a token with non-zero vectors, got {skipped} zero ones")]
+    NoCosine {
+        /// The layer, 0-based.
+        layer_idx: usize,
+        /// Tokens skipped.
+        skipped: u64,
+    },
+    /// A checkpoint whose tensors are not those of its spec.
+    #[error("cannot prune the checkpoint")]
+    Model {
+        /// What is wrong with it.
+        #[from]
+        source: ModelError,
+    },
+}

@@ -1,0 +1,53 @@
+//! Which checkpoint this is, as one hash.
+
+use pycno_model::{Checkpoint, HostTensor};
+use rayon::prelude::*;
+
+use crate::document;
+
+/// The BLAKE3 hash of spec, tensor names, shapes and values, in hex; files and config do not count.
+///
+/// Values are hashed as little-endian `f32`, so that a checkpoint has one fingerprint whatever
+/// precision or file it came from.
+pub fn fingerprint(checkpoint: &Checkpoint) -> String {
+    let tensors: Vec<(&String, &[usize], String)> = checkpoint
+        .tensors
+        .par_iter()
+        .map(|(name, tensor)| (name, tensor.shape(), values(tensor)))
+        .collect();
+    document::hash(&(&checkpoint.spec, tensors))
+}
+
+fn values(tensor: &HostTensor) -> String {
+    let mut hasher = blake3::Hasher::new();
+    if cfg!(target_endian = "little") {
+        hasher.update(bytemuck::cast_slice(tensor.data()));
+    } else {
+        tensor.data().iter().for_each(|x| _ = hasher.update(&x.to_le_bytes()));
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, Shape};
+
+    #[test]
+    fn a_fingerprint_sees_every_value_and_no_file() {
+        let checkpoint = fixture::checkpoint(&Shape::default().spec(), 1);
+        let same = fixture::checkpoint(&Shape::default().spec(), 1);
+        assert_eq!(fingerprint(&checkpoint), fingerprint(&same));
+
+        let mut other = checkpoint.clone();
+        other.files.insert("tokenizer.json".to_owned(), vec![1]);
+        assert_eq!(fingerprint(&checkpoint), fingerprint(&other));
+
+        let name = "model.norm.weight";
+        let mut data = checkpoint.tensors[name].data().to_vec();
+        data[0] = f32::from_bits(data[0].to_bits() ^ 1);
+        let shape = checkpoint.tensors[name].shape().to_vec();
+        other.tensors.insert(name.to_owned(), HostTensor::new(shape, data));
+        assert_ne!(fingerprint(&checkpoint), fingerprint(&other));
+    }
+}
