@@ -1,2 +1,24 @@
-//! pycno-train.
+//! Recovery: a student, packed text and an [`Objective`] in, a trained student out; the loop does not know
+//! what it minimizes.
+//!
+//! The body runs under autodiff, the head does not: the objective sees plain hidden states and returns
+//! their gradient and the head's, so that logits never exist all at once. A run that is killed and
+//! started again ends with the same bits.
+//!
+//! Start reading at [`train`], then [`objective`].
 #![forbid(unsafe_code)]
+
+mod checkpoint;
+mod config;
+mod error;
+pub mod objective;
+mod optimizer;
+mod parameters;
+mod recover;
+pub mod schedule;
+
+pub use config::{LearningRate, NormLimit, Share, TrainConfig, WeightDecay};
+pub use error::TrainError;
+pub use objective::{Gradients, LanguageModel, Objective, StudentOutputs};
+pub use recover::{Recovered, StepEvent, TrainContext, train};
+pub use schedule::Schedule;

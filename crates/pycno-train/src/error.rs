@@ -1,0 +1,115 @@
+//! What can stop a recovery.
+
+use std::path::PathBuf;
+
+use pycno_data::DataError;
+use pycno_model::ModelError;
+use safetensors::SafeTensorError;
+
+/// A recovery that cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A setting out of its range.
+    #[error("{what} must {rule}, got {found}")]
+    Setting {
+        /// Which setting.
+        what: &'static str,
+        /// What is allowed, as `be above 0`.
+        rule: &'static str,
+        /// The value found.
+        found: f64,
+    },
+    /// Sequences that do not fit together.
+    #[error(
+        "sequences must all have the length of the first, {expected}, and at least 2 tokens; sequence {index} has {found}"
+    )]
+    Sequence {
+        /// Length of the first.
+        expected: usize,
+        /// Which one is wrong, counted from 0.
+        index: usize,
+        /// Its length.
+        found: usize,
+    },
+    /// A token the student has no embedding for.
+    #[error("sequence {index} holds token {token}, but the vocabulary has {vocab}")]
+    Token {
+        /// Which sequence, counted from 0.
+        index: usize,
+        /// The token.
+        token: u32,
+        /// Size of the vocabulary.
+        vocab: usize,
+    },
+    /// No sequences, or no sequences a batch.
+    #[error("no batches to train on")]
+    Batches {
+        /// Why not.
+        source: DataError,
+    },
+    /// The student is not a model.
+    #[error("cannot run the student")]
+    Student {
+        /// Why not.
+        source: ModelError,
+    },
+    /// The objective failed.
+    #[error("objective {objective}: {reason}")]
+    Objective {
+        /// Its name.
+        objective: String,
+        /// What it says.
+        reason: String,
+    },
+    /// Loss or gradient stopped being a number; the checkpoint on disk is from before.
+    #[error(
+        "step {step} diverged: loss {loss}, gradient norm {gradient_norm}, expected finite numbers"
+    )]
+    Diverged {
+        /// Step, counted from 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
+        /// The global norm.
+        gradient_norm: f64,
+    },
+    /// A checkpoint file or its folder cannot be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried: `read`, `write`, ..
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A checkpoint that is no safetensors file.
+    #[error("cannot {action} checkpoint {}", path.display())]
+    Format {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: SafeTensorError,
+    },
+    /// A checkpoint whose head lacks what a run needs.
+    #[error("checkpoint {} must hold {expected}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is missing or misshapen.
+        expected: String,
+    },
+    /// A checkpoint of another student, text, objective or config.
+    #[error("checkpoint {} belongs to run {found}, not to {expected}: the student, the text, the objective or the settings changed; remove it to start over", path.display())]
+    OtherRun {
+        /// The file.
+        path: PathBuf,
+        /// This run's hash.
+        expected: String,
+        /// The hash in the file.
+        found: String,
+    },
+}

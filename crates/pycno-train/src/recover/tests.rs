@@ -1,0 +1,378 @@
+//! Checks of the loop on tiny random decoders.
+
+use std::cell::Cell;
+
+use burn::tensor::{Distribution, Int, TensorData, activation::log_softmax};
+use pycno_kernels::head::{HeadPair, forward_kl_head};
+use pycno_model::{HostTensor, LayerSpec, ModelSpec, RopeSpec, names};
+
+use super::*;
+use crate::{LanguageModel, LearningRate, NormLimit, Share};
+
+/// Gradients in `f32` computed in two orders, relative to the largest entry.
+const TOLERANCE: f32 = 1e-5;
+
+fn spec(tied: bool) -> ModelSpec {
+    ModelSpec {
+        vocab: 29,
+        d_model: 16,
+        d_head: 4,
+        layers: vec![
+            LayerSpec { n_heads: 4, n_kv_heads: 2, d_hidden: 24 },
+            LayerSpec { n_heads: 2, n_kv_heads: 1, d_hidden: 20 },
+        ],
+        norm_eps: 1e-5,
+        rope: RopeSpec { theta: 1e4, scaling: None },
+        attention_bias: true,
+        mlp_bias: false,
+        tied,
+        max_positions: 64,
+        window: None,
+    }
+}
+
+/// A random model; norms are near 1.
+fn model(tied: bool, seed: u64) -> Checkpoint {
+    let device = Device::flex();
+    device.seed(seed);
+    let spec = spec(tied);
+    let tensors = names::expected_shapes(&spec).into_iter().map(|(name, shape)| {
+        let n: usize = shape.iter().product();
+        let x = Tensor::<1>::random([n], Distribution::Normal(0.0, 0.3), &device);
+        let x = if name.contains("norm") { x * 0.1 + 1.0 } else { x };
+        (name, HostTensor::new(shape, x.into_data().try_to_vec().unwrap()))
+    });
+    let tensors = tensors.collect();
+    Checkpoint { spec, tensors, files: BTreeMap::new(), config: serde_json::Map::new() }
+}
+
+fn data(n: u32, seq: u32) -> Vec<Vec<u32>> {
+    (0..n).map(|i| (0..seq).map(|j| (i * 5 + j * j + 3 * j) % 29).collect()).collect()
+}
+
+fn config(tokens: u64, batch: usize, micro_batch: usize) -> TrainConfig {
+    TrainConfig {
+        batch: batch.try_into().unwrap(),
+        micro_batch: micro_batch.try_into().unwrap(),
+        learning_rate: LearningRate::try_from(1e-2).unwrap(),
+        ..TrainConfig::new(TokenCount(tokens))
+    }
+}
+
+fn decoder(student: &Checkpoint) -> Decoder {
+    parameters::contiguous(Decoder::new(student, &Device::flex()).unwrap())
+}
+
+fn host(x: &Tensor<1>) -> Vec<f32> {
+    x.clone().into_data().try_to_vec().unwrap()
+}
+
+#[track_caller]
+fn check_same(found: &BTreeMap<String, Tensor<1>>, expect: &BTreeMap<String, Tensor<1>>) {
+    assert_eq!(found.keys().collect::<Vec<_>>(), expect.keys().collect::<Vec<_>>());
+    for (path, expect) in expect {
+        let (found, expect) = (host(&found[path]), host(expect));
+        let scale = expect.iter().fold(1e-4, |max: f32, x| max.max(x.abs()));
+        for (a, b) in found.iter().zip(&expect) {
+            assert!((a - b).abs() <= TOLERANCE * scale, "{path}: {a}, not {b} (scale {scale})");
+        }
+    }
+}
+
+/// The language-model loss of a batch, all logits at once, all of it under autodiff.
+fn composed(student: &Decoder, batch: &Batch) -> (f64, BTreeMap<String, Tensor<1>>) {
+    let device = Device::flex();
+    let tracked = student.clone().train();
+    let hidden = tracked.hidden(batch.inputs(&device));
+    let [rows, seq, d_model] = hidden.dims();
+    let logits = hidden.reshape([rows * seq, d_model]).matmul(tracked.head_weight());
+    let targets: Vec<i64> = batch.targets().into_iter().map(i64::from).collect();
+    let targets = TensorData::new(targets, [rows * seq, 1]);
+    let targets = Tensor::<2, Int>::from_data(targets, &device);
+    let loss = -log_softmax(logits, 1).gather(1, targets).mean();
+    let value = loss.clone().into_data().iter::<f64>().sum();
+    let gradients = GradientsParams::from_grads(loss.backward(), &tracked);
+    (value, parameters::gradients(student, gradients))
+}
+
+#[test]
+fn gradients_are_those_of_the_whole_loss_under_autodiff() {
+    for tied in [true, false] {
+        let student = decoder(&model(tied, 1));
+        let batch = Batch { ids: data(4, 9) };
+        let (loss, expect) = composed(&student, &batch);
+        for micro_batch in [4, 3, 1] {
+            let config = config(1, 4, micro_batch);
+            let found =
+                batch_gradients(&student, &batch, &LanguageModel { chunk_rows: 5 }, &config)
+                    .unwrap();
+            assert!((found.loss - loss).abs() < 1e-5, "{} {loss}", found.loss);
+            assert_eq!(found.gradients.len(), if tied { 28 } else { 29 });
+            check_same(&found.gradients, &expect);
+        }
+    }
+}
+
+/// Distillation from a fixed teacher.
+struct Guided(Decoder);
+
+impl Objective for Guided {
+    fn name(&self) -> &'static str {
+        "forward-kl"
+    }
+
+    fn gradients(&self, outputs: StudentOutputs<'_>) -> Result<Gradients, TrainError> {
+        let teacher = self.0.hidden(outputs.batch.inputs(&Device::flex()));
+        let [rows, seq, d_model] = teacher.dims();
+        let pair = HeadPair {
+            student_hidden: outputs.hidden,
+            student_head: outputs.head,
+            teacher_hidden: teacher.reshape([rows * seq, d_model]),
+            teacher_head: self.0.head_weight(),
+        };
+        Ok(forward_kl_head(&pair, 1.0, 16).into())
+    }
+}
+
+fn run(
+    student: &Checkpoint,
+    objective: &dyn Objective,
+    config: &TrainConfig,
+    folder: &Path,
+) -> Result<(Recovered, Vec<StepEvent>), TrainError> {
+    let mut events = Vec::new();
+    let ctx = TrainContext {
+        device: Device::flex(),
+        seed: Seed(5),
+        checkpoint_dir: folder,
+        on_step: &mut |event| events.push(event.clone()),
+    };
+    let recovered = train(student, &data(6, 9), objective, config, ctx)?;
+    Ok((recovered, events))
+}
+
+fn bits(student: &Checkpoint) -> Vec<(String, Vec<u32>)> {
+    let bits = |x: &HostTensor| x.data().iter().map(|x| x.to_bits()).collect();
+    student.tensors.iter().map(|(name, x)| (name.clone(), bits(x))).collect()
+}
+
+/// Distillation from a teacher that computes exactly what the student does.
+struct Echo;
+
+impl Objective for Echo {
+    fn name(&self) -> &'static str {
+        "echo"
+    }
+
+    fn gradients(&self, outputs: StudentOutputs<'_>) -> Result<Gradients, TrainError> {
+        let pair = HeadPair {
+            student_hidden: outputs.hidden.clone(),
+            student_head: outputs.head.clone(),
+            teacher_hidden: outputs.hidden,
+            teacher_head: outputs.head,
+        };
+        Ok(forward_kl_head(&pair, 1.0, 16).into())
+    }
+}
+
+#[test]
+fn a_student_equal_to_its_teacher_stays_as_it_is() {
+    let student = model(true, 3);
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { weight_decay: 0.0.try_into().unwrap(), ..config(64, 4, 2) };
+    let (found, events) = run(&student, &Echo, &config, folder.path()).unwrap();
+    assert_eq!(events.len(), 2);
+    assert!(events.iter().all(|event| event.loss.to_bits() == 0));
+    assert!(events.iter().all(|event| event.gradient_norm.to_bits() == 0));
+    assert_eq!(bits(&found.student), bits(&student));
+}
+
+#[test]
+fn an_equal_teacher_run_without_a_tape_differs_by_rounding_only() {
+    // Burn computes attention in another order under autodiff.
+    let student = model(true, 3);
+    let batch = Batch { ids: data(4, 9) };
+    let objective = Guided(decoder(&student));
+    let found = batch_gradients(&decoder(&student), &batch, &objective, &config(1, 4, 4)).unwrap();
+    let (norm, _) = global_norm(found.gradients);
+    assert!(found.loss.abs() < 1e-7 && norm < 1e-4, "{} {norm}", found.loss);
+}
+
+#[test]
+fn a_student_learns_a_short_text_by_heart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (found, events) =
+        run(&model(true, 4), &LanguageModel::default(), &config(80 * 48, 6, 6), folder.path())
+            .unwrap();
+    let (first, last) = (events[0].loss, events[events.len() - 1].loss);
+    assert!(first > 2.0 && last < 0.3 * first, "{first} to {last}");
+    assert_eq!(found.steps.len(), 80);
+    assert_eq!(found.steps[79].tokens, TokenCount(80 * 48));
+}
+
+/// Fails after so many calls: a run that is killed.
+struct Dying<'a> {
+    inner: &'a dyn Objective,
+    calls: Cell<u32>,
+}
+
+impl Objective for Dying<'_> {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn gradients(&self, outputs: StudentOutputs<'_>) -> Result<Gradients, TrainError> {
+        let left = self.calls.get();
+        self.calls.set(left.saturating_sub(1));
+        if left == 0 {
+            let (objective, reason) = (self.name().to_owned(), "killed".to_owned());
+            return Err(TrainError::Objective { objective, reason });
+        }
+        self.inner.gradients(outputs)
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_ends_with_the_same_bits() {
+    for tied in [true, false] {
+        let student = model(tied, 6);
+        let objective = Guided(decoder(&model(true, 7)));
+        let config =
+            TrainConfig { checkpoint_every: 3.try_into().unwrap(), ..config(6 * 32, 4, 3) };
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let (straight, _) = run(&student, &objective, &config, folders[0].path()).unwrap();
+        // Two micro-batches a step: dies in the second of step 5.
+        let dying = Dying { inner: &objective, calls: Cell::new(9) };
+        assert!(run(&student, &dying, &config, folders[1].path()).is_err());
+        let (resumed, events) = run(&student, &objective, &config, folders[1].path()).unwrap();
+        assert_eq!(events.iter().map(|event| event.step).collect::<Vec<_>>(), [4, 5, 6]);
+        assert_eq!(resumed.steps, straight.steps);
+        assert_eq!(bits(&resumed.student), bits(&straight.student));
+        assert_ne!(bits(&resumed.student), bits(&student));
+        let (again, events) = run(&student, &objective, &config, folders[1].path()).unwrap();
+        assert!(events.is_empty());
+        assert_eq!(bits(&again.student), bits(&straight.student));
+        assert_eq!(std::fs::read_dir(folders[1].path()).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let objective = LanguageModel::default();
+    run(&model(true, 6), &objective, &config(32, 4, 4), folder.path()).unwrap();
+    let others = [(model(true, 8), config(32, 4, 4)), (model(true, 6), config(64, 4, 4))];
+    for (student, config) in others {
+        let error = run(&student, &objective, &config, folder.path()).unwrap_err();
+        assert!(matches!(error, TrainError::OtherRun { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_torn_checkpoint_is_an_error_not_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let (student, objective) = (model(true, 6), LanguageModel::default());
+    run(&student, &objective, &config(32, 4, 4), folder.path()).unwrap();
+    let path = folder.path().join("step-00000001.safetensors");
+    let whole = std::fs::read(&path).unwrap();
+    for n in [0, 4, 100, whole.len() - 1] {
+        std::fs::write(&path, &whole[..n]).unwrap();
+        let error = run(&student, &objective, &config(32, 4, 4), folder.path()).unwrap_err();
+        assert!(matches!(error, TrainError::Format { .. }), "{error}");
+    }
+}
+
+/// Turns what the inner objective finds into nonsense from some call on.
+struct Broken(Cell<u32>);
+
+impl Objective for Broken {
+    fn name(&self) -> &'static str {
+        "broken"
+    }
+
+    fn gradients(&self, outputs: StudentOutputs<'_>) -> Result<Gradients, TrainError> {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        let mut found = LanguageModel::default().gradients(outputs)?;
+        if left == 0 {
+            found.d_hidden = found.d_hidden * f32::INFINITY;
+        }
+        Ok(found)
+    }
+}
+
+#[test]
+fn a_run_that_diverges_names_the_step_and_keeps_the_last_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { checkpoint_every: 1.try_into().unwrap(), ..config(160, 4, 4) };
+    let error = run(&model(true, 6), &Broken(Cell::new(2)), &config, folder.path()).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { step: 3, .. }), "{error}");
+    assert!(folder.path().join("step-00000002.safetensors").exists());
+}
+
+#[test]
+fn data_that_does_not_fit_is_refused() {
+    let refuse = |data: &[Vec<u32>]| {
+        let folder = tempfile::tempdir().unwrap();
+        let ctx = TrainContext {
+            device: Device::flex(),
+            seed: Seed(5),
+            checkpoint_dir: folder.path(),
+            on_step: &mut |_| {},
+        };
+        let objective = LanguageModel::default();
+        train(&model(true, 1), data, &objective, &config(32, 4, 4), ctx).unwrap_err()
+    };
+    assert!(matches!(refuse(&[]), TrainError::Batches { .. }));
+    assert!(matches!(refuse(&[vec![1]]), TrainError::Sequence { index: 0, .. }));
+    assert!(matches!(refuse(&[vec![1, 2], vec![1]]), TrainError::Sequence { index: 1, .. }));
+    assert!(matches!(refuse(&[vec![1, 29]]), TrainError::Token { token: 29, .. }));
+}
+
+#[test]
+fn clipping_and_rates_are_what_the_steps_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig {
+        warmup: Share::try_from(0.5).unwrap(),
+        decay: Share::try_from(0.5).unwrap(),
+        clip: NormLimit::try_from(1e-3).unwrap(),
+        ..config(4 * 32, 4, 4)
+    };
+    let (_, events) =
+        run(&model(false, 9), &LanguageModel::default(), &config, folder.path()).unwrap();
+    let rates: Vec<f64> = events.iter().map(|event| event.learning_rate).collect();
+    for (found, expect) in rates.iter().zip([0.005, 0.01, 0.01 * 2.0 / 3.0, 0.01 / 3.0]) {
+        assert!((found - expect).abs() < 1e-12, "{found} {expect}");
+    }
+    assert!(events.iter().all(|event| event.gradient_norm > 1e-2));
+}
+
+/// Burn's optimizer as oracle: same betas, epsilon and decay groups.
+#[test]
+fn steps_are_those_of_burn() {
+    use burn::{module::ParamGroup, optim::AdamWConfig};
+    let start = decoder(&model(false, 10));
+    let batch = Batch { ids: data(4, 9) };
+    let config = config(1, 4, 4);
+    let settings = AdamWConfig::new().with_beta_2(0.95).with_epsilon(1e-8).with_weight_decay(0.1);
+    let plain = settings.clone().with_weight_decay(0.0);
+    let undecayed =
+        ParamGroup::from_any_regexes(vec!["norm", "bias", "embedding", "head"]).unwrap();
+    let mut burns = settings.init().with_group(undecayed, plain.build(), None);
+    let (mut ours, mut optimizer, mut theirs) = (start.clone(), Optimizer::default(), start);
+    for _ in 0..3 {
+        let found = batch_gradients(&ours, &batch, &LanguageModel::default(), &config).unwrap();
+        let weight_decay = config.weight_decay;
+        let rates = Rates { learning_rate: 1e-2, weight_decay, gradient_scale: 1.0 };
+        ours = optimizer.step(ours, found.gradients, rates);
+        let (_, gradients) =
+            micro_gradients(&theirs, &batch, &LanguageModel::default(), 1.0).unwrap();
+        theirs = burns.step(1e-2, theirs.train(), gradients).valid();
+    }
+    let expect = parameters::values(&theirs);
+    for (path, found) in parameters::values(&ours) {
+        for (a, b) in found.iter::<f32>().zip(expect[&path].iter::<f32>()) {
+            assert!((a - b).abs() < 2e-5, "{path}: {a}, not {b}");
+        }
+    }
+}
