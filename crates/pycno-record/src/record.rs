@@ -72,8 +72,8 @@ pub struct DataUse {
     pub sha256: String,
     /// Sequences or items used.
     pub count: usize,
-    /// Tokens in them.
-    pub tokens: TokenCount,
+    /// Tokens in them; `None` for a task, whose items are texts.
+    pub tokens: Option<TokenCount>,
 }
 
 /// The ruler a study used.
@@ -228,4 +228,132 @@ pub struct Weighing {
     pub against_teacher: Option<Comparison>,
     /// Student against teacher, by task.
     pub by_task_against_teacher: BTreeMap<String, Comparison>,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use pycno_density::{Effective, Interval};
+
+    use super::*;
+
+    fn score() -> Score {
+        Score::from_percent(41.25).unwrap()
+    }
+
+    fn task() -> TaskScore {
+        TaskScore {
+            task: "arc_easy".to_owned(),
+            version: 1,
+            metric: "acc".to_owned(),
+            n: 200,
+            n_available: 2376,
+            score: Some(score()),
+            stderr: Some(3.49),
+            also: BTreeMap::from([("acc_norm".to_owned(), 39.5)]),
+            gold_loss: NatsPerToken(2.5),
+            gold_bits: BitsPerByte(0.9),
+            items_hash: "aa".to_owned(),
+            prompts_hash: "bb".to_owned(),
+        }
+    }
+
+    fn recovery() -> Recovery {
+        let step = RecoveryStep {
+            step: 1,
+            tokens: TokenCount(4096),
+            loss: 1.0 / 3.0,
+            learning_rate: 1e-4,
+            gradient_norm: 1.5,
+        };
+        let objective = "forward-kl".to_owned();
+        Recovery { objective, tokens: TokenCount(4096), steps: vec![step] }
+    }
+
+    fn weighing() -> Weighing {
+        let density = Density {
+            effective: Effective::Extrapolated { params: ParamCount(3e8), factor: 2.5 },
+            density: Some(0.1 + 0.2),
+            interval: Interval { low: Some(0.4), high: None, level: 0.95, undefined: 0.125 },
+            sensitivity: Some(0.11),
+        };
+        Weighing {
+            mean_score: score(),
+            overall: density,
+            by_task: BTreeMap::from([("arc_easy".to_owned(), density)]),
+            against_teacher: None,
+            by_task_against_teacher: BTreeMap::new(),
+        }
+    }
+
+    fn model() -> ModelRecord {
+        ModelRecord {
+            name: "base".to_owned(),
+            role: Role::Teacher,
+            from: None,
+            made_by: vec!["as loaded".to_owned()],
+            sizes: Sizes {
+                total: ParamCount(134_515_008.0),
+                non_embedding: ParamCount(106_203_456.0),
+                non_zero: ParamCount(106_203_456.0),
+                n_layers: 30,
+                bytes: Bytes(269_030_016),
+            },
+            weights_hash: "cc".to_owned(),
+            tasks: vec![task()],
+            recovery: Some(recovery()),
+            weighing: weighing(),
+        }
+    }
+
+    fn ruler() -> RulerUse {
+        let curve = RulerCurve {
+            points: vec![(ParamCount(7e7), score())],
+            law: vec![(ParamCount(7e7), score())],
+            floor: Score::from_percent(25.0).unwrap(),
+            ceiling: Score::from_percent(100.0).unwrap(),
+            residual: 0.8,
+        };
+        RulerUse {
+            name: "pythia".to_owned(),
+            hash: "ff".to_owned(),
+            source: "public evaluations".to_owned(),
+            curves: BTreeMap::from([("mean".to_owned(), curve)]),
+        }
+    }
+
+    /// A small record with every optional part present.
+    pub(crate) fn sample() -> Record {
+        Record {
+            format: crate::FORMAT,
+            study: StudyHead {
+                name: "sample".to_owned(),
+                question: "Does it come back?".to_owned(),
+                seed: Seed(u64::MAX),
+            },
+            provenance: Provenance {
+                pycno: "0.1.0".to_owned(),
+                commit: "unknown".to_owned(),
+                dirty: true,
+                burn: "0.22.1".to_owned(),
+                device: "flex".to_owned(),
+                config_hash: "dd".to_owned(),
+                config: "[study]\n".to_owned(),
+                command: "pycno run study.toml".to_owned(),
+            },
+            data: vec![DataUse {
+                role: "calibration".to_owned(),
+                source: "texts \"a\"\n".to_owned(),
+                sha256: "ee".to_owned(),
+                count: 128,
+                tokens: Some(TokenCount(32_768)),
+            }],
+            ruler: ruler(),
+            models: vec![model()],
+        }
+    }
+
+    #[test]
+    fn roles_are_written_in_lower_case() {
+        assert_eq!(serde_json::to_string(&Role::Student).unwrap(), "\"student\"");
+    }
 }
