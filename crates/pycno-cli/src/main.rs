@@ -1,2 +1,40 @@
-//! The binary `pycno`.
-fn main() {}
+//! The binary `pycno`: arguments in, exit code out. The only place that prints or looks at the environment.
+#![forbid(unsafe_code)]
+
+mod args;
+mod bars;
+mod environment;
+mod table;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Verb};
+
+fn main() -> ExitCode {
+    let Err(error) = run(Arguments::parse().verb) else { return ExitCode::SUCCESS };
+    complain(&error);
+    ExitCode::FAILURE
+}
+
+fn run(verb: Verb) -> anyhow::Result<()> {
+    match verb {
+        Verb::Run(arguments) => verbs::run::run(&arguments),
+        Verb::Plan(arguments) => verbs::plan::plan(&arguments),
+        Verb::Prune(arguments) => verbs::prune::prune(&arguments),
+        Verb::Eval(arguments) => verbs::eval::eval(&arguments),
+        Verb::Density(arguments) => verbs::density::density(&arguments),
+        Verb::Report(arguments) => verbs::report::report(&arguments),
+        Verb::Doctor(arguments) => verbs::doctor::doctor(&arguments),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one place errors are printed")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("error: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("cause: {}", cause.to_string().trim_end());
+    }
+}

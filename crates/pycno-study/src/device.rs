@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, DeviceType};
 
 use crate::StudyError;
 
@@ -47,6 +47,25 @@ pub fn backends() -> impl Iterator<Item = (&'static str, bool)> {
     BACKENDS.iter().map(|(name, _, built)| (*name, *built))
 }
 
+/// The devices this build finds here, as Burn names them.
+pub fn devices() -> Vec<String> {
+    let kinds = [
+        DeviceType::Flex,
+        #[cfg(feature = "ndarray")]
+        DeviceType::NdArray,
+        #[cfg(feature = "wgpu")]
+        DeviceType::Wgpu,
+        #[cfg(feature = "vulkan")]
+        DeviceType::Vulkan,
+        #[cfg(feature = "metal")]
+        DeviceType::Metal,
+        #[cfg(feature = "cuda")]
+        DeviceType::Cuda,
+    ];
+    let listed = kinds.into_iter().flat_map(Device::enumerate);
+    listed.map(|device| format!("{device:?}")).collect()
+}
+
 impl DeviceName {
     /// The pure-Rust CPU backend.
     pub const FLEX: Self = Self { backend: Backend::Flex, index: Index::Gpu(0) };
@@ -69,7 +88,13 @@ impl DeviceName {
             Backend::Metal => Ok(Device::metal(self.index.kind())),
             #[cfg(feature = "cuda")]
             Backend::Cuda => Ok(Device::cuda(self.index.number())),
-            #[allow(unreachable_patterns, reason = "no backend is missing with every feature on")]
+            #[cfg(not(all(
+                feature = "ndarray",
+                feature = "wgpu",
+                feature = "vulkan",
+                feature = "metal",
+                feature = "cuda"
+            )))]
             other => Err(StudyError::BackendNotBuilt { backend: other.name() }),
         }
     }

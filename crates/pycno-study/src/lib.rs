@@ -1,2 +1,50 @@
-//! pycno-study.
+//! Studies: a question in a TOML file, answered by a teacher, a tree of students and a ruler.
+//!
+//! [`run()`] is the whole pipeline in one function: teacher, texts, students, scores, record. Every
+//! stage is a function of its config and its inputs' hashes, and a finished one is never computed
+//! again, so a killed run goes on where it was and ends in the same bytes.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! let error = pycno_study::parse("[study]\nname = \"x\"\n", Path::new("study.toml"));
+//! assert_eq!(error.unwrap_err().to_string(), "study.toml is not a study");
+//! ```
+//!
+//! Start reading at [`run()`], then `students` for how a student is made.
 #![forbid(unsafe_code)]
+
+mod around;
+mod check;
+pub mod config;
+mod device;
+mod error;
+mod model;
+mod overrides;
+mod plan;
+mod provenance;
+mod record;
+mod recover;
+mod resolve;
+mod run;
+mod scores;
+pub mod shipped;
+pub mod single;
+mod stage;
+mod statistics;
+mod store;
+mod students;
+mod texts;
+mod watcher;
+mod weigh;
+
+pub use around::Surroundings;
+pub use config::{StudyConfig, StudyFile, parse};
+pub use device::{DeviceName, backends, devices};
+pub use error::StudyError;
+pub use plan::{PlannedModel, plan};
+pub use provenance::commit;
+pub use run::{Run, run};
+pub use single::{EvalOrder, PruneOrder};
+pub use store::{RunStore, StageId};
+pub use watcher::{Silent, Watcher};

@@ -6,12 +6,14 @@ pub trait Watcher {
     fn begin(&mut self, stage: &str, total: u64);
     /// Units done so far, with a word on how it goes.
     fn advance(&mut self, done: u64, note: &str);
+    /// Sets the number of units, once it is known.
+    fn resize(&mut self, total: u64);
     /// The stage is done.
     fn end(&mut self);
     /// The stage was done in an earlier run.
     fn reused(&mut self, stage: &str);
-    /// Seconds since the run began, for events; records hold no time.
-    fn seconds(&self) -> f64;
+    /// Milliseconds since 1970, for events; records hold no time.
+    fn now_ms(&self) -> u64;
 }
 
 /// Hears nothing.
@@ -21,9 +23,10 @@ pub struct Silent;
 impl Watcher for Silent {
     fn begin(&mut self, _: &str, _: u64) {}
     fn advance(&mut self, _: u64, _: &str) {}
+    fn resize(&mut self, _: u64) {}
     fn end(&mut self) {}
     fn reused(&mut self, _: &str) {}
-    fn seconds(&self) -> f64 {
-        0.0
+    fn now_ms(&self) -> u64 {
+        0
     }
 }

@@ -61,7 +61,11 @@ impl FromStr for TokenCount {
         let value = scale::parse(text)?;
         let whole = value.fract() == 0.0 && value < 2f64.powi(63);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
-        if whole { Ok(Self(value as u64)) } else { Err(UnitsError::Count { text: text.to_owned() }) }
+        if whole {
+            Ok(Self(value as u64))
+        } else {
+            Err(UnitsError::Count { text: text.to_owned() })
+        }
     }
 }
 

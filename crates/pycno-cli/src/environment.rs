@@ -1,0 +1,40 @@
+//! The one look at the environment.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::args::Places;
+
+/// A variable of the environment, if it is set and not empty.
+#[expect(clippy::disallowed_methods, reason = "settings from outside enter here and nowhere else")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The data folder: the flag, else `PYCNO_DATA`.
+pub(crate) fn data(flag: Option<&PathBuf>) -> Option<PathBuf> {
+    flag.cloned().or_else(|| variable("PYCNO_DATA").map(PathBuf::from))
+}
+
+/// The cache folder: the flag, else `XDG_CACHE_HOME/pycno`, else `HOME/.cache/pycno`.
+pub(crate) fn cache(flag: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
+    let of_user = || {
+        variable("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")))
+            .map(|folder| folder.join("pycno"))
+    };
+    flag.cloned().or_else(of_user).context("no cache folder: pass --cache DIR or set HOME")
+}
+
+/// What a study needs to know of its surroundings.
+pub(crate) fn surroundings(places: &Places) -> anyhow::Result<pycno_study::Surroundings> {
+    Ok(pycno_study::Surroundings {
+        device: places.device,
+        data: data(places.data.as_ref()),
+        cache: cache(places.cache.as_ref())?,
+        hub_endpoint: variable("HF_ENDPOINT"),
+        hub_token: variable("HF_TOKEN"),
+    })
+}

@@ -1,0 +1,61 @@
+//! `pycno run`: a whole study.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use pycno_study::{Run, StudyFile};
+
+use super::{report, show};
+use crate::{args::RunArguments, bars::Bars, environment, table};
+
+pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
+    let given = &arguments.study;
+    let file = StudyFile::read(&given.study, &given.set)?;
+    let root = arguments.run.clone().unwrap_or_else(|| default_run(&file));
+    let run = Run {
+        root: root.clone(),
+        command: command(arguments),
+        around: environment::surroundings(&given.places)?,
+    };
+    let record = pycno_study::run(&file, &run, &mut Bars::new())
+        .with_context(|| format!("study {}", given.study.display()))?;
+    let written = report::write(&record, &root)?;
+    show(&summary(&record));
+    show(&format!(
+        "\nreport  {}\nrecord  {}\n",
+        written.display(),
+        root.join("record.json").display()
+    ));
+    Ok(())
+}
+
+fn default_run(file: &StudyFile) -> PathBuf {
+    PathBuf::from("runs").join(&file.config.study.name)
+}
+
+/// The command that repeats the run, without the places of this machine.
+fn command(arguments: &RunArguments) -> String {
+    let study = &arguments.study;
+    let mut words = vec![format!("pycno run {}", study.study.display())];
+    words.extend(study.set.iter().map(|set| format!("--set '{set}'")));
+    words.push(format!("--device {}", study.places.device));
+    words.join(" ")
+}
+
+fn summary(record: &pycno_record::Record) -> String {
+    let head = ["model", "non-embedding", "mean score", "density", "ratio to teacher", "verdict"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(record.models.iter().map(|model| {
+        let weighing = &model.weighing;
+        let against = weighing.against_teacher.as_ref();
+        vec![
+            model.name.clone(),
+            model.sizes.non_embedding.to_string(),
+            weighing.mean_score.to_string(),
+            super::density::words(&weighing.overall),
+            against.map_or_else(String::new, super::density::ratio_words),
+            against.map_or_else(String::new, |c| format!("{:?}", c.verdict).to_lowercase()),
+        ]
+    }));
+    format!("\n{}\n{}", record.study.question, table::layout(&rows))
+}

@@ -1,0 +1,54 @@
+//! What a study finds around it: a device, a data folder, a cache. Given by the command line.
+
+use std::path::{Path, PathBuf};
+
+use pycno_model::source::Remote;
+
+use crate::{DeviceName, StudyError};
+
+/// Where things are, and what computes.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// What computes.
+    pub device: DeviceName,
+    /// Folder of texts and question sets.
+    pub data: Option<PathBuf>,
+    /// Folder for downloaded models.
+    pub cache: PathBuf,
+    /// Mirror for `hf:` sources; `None` for the hub's own.
+    pub hub_endpoint: Option<String>,
+    /// Token for `hf:` sources that want one.
+    pub hub_token: Option<String>,
+}
+
+impl Surroundings {
+    /// Finds a file a study names: `data:PATH` in the data folder, else beside the study file.
+    ///
+    /// # Errors
+    ///
+    /// [`StudyError::DataFolder`] if the data folder is wanted and not given.
+    pub fn place(&self, written: &str, study_folder: &Path) -> Result<PathBuf, StudyError> {
+        match written.strip_prefix("data:") {
+            Some(path) => Ok(self.data_folder(written)?.join(path)),
+            None => Ok(study_folder.join(written)),
+        }
+    }
+
+    /// What fetching a model needs to know.
+    pub(crate) fn remote(&self) -> Remote {
+        Remote {
+            hub_endpoint: self.hub_endpoint.clone(),
+            hub_token: self.hub_token.clone(),
+            ..Remote::new(&self.cache)
+        }
+    }
+
+    /// The data folder.
+    ///
+    /// # Errors
+    ///
+    /// [`StudyError::DataFolder`] if none is given.
+    pub fn data_folder(&self, wanted: &str) -> Result<&Path, StudyError> {
+        self.data.as_deref().ok_or_else(|| StudyError::DataFolder { wanted: wanted.to_owned() })
+    }
+}

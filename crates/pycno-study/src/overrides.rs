@@ -1,0 +1,88 @@
+//! Dotted overrides: `--set student.0.recover.tokens=8K`.
+
+use toml::{Table, Value};
+
+use crate::StudyError;
+
+/// Applies overrides to a study's text and writes it back as TOML.
+pub(crate) fn apply(text: &str, set: &[String]) -> Result<String, StudyError> {
+    let table: Table = toml::from_str(text).map_err(|source| StudyError::Parse {
+        path: "study file".into(),
+        source: Box::new(source),
+    })?;
+    let mut root = Value::Table(table);
+    for item in set {
+        apply_one(&mut root, item)?;
+    }
+    toml::to_string(&root).map_err(|source| StudyError::Write { source })
+}
+
+fn apply_one(root: &mut Value, item: &str) -> Result<(), StudyError> {
+    let bad = |reason: String| StudyError::Override { item: item.to_owned(), reason };
+    let (path, value) = item.split_once('=').ok_or_else(|| bad("expected KEY=VALUE".into()))?;
+    let mut at = root;
+    let (parents, last) = path.rsplit_once('.').unwrap_or(("", path));
+    for key in parents.split('.').filter(|key| !key.is_empty()) {
+        at = child(at, key).ok_or_else(|| bad(format!("there is no {key}")))?;
+    }
+    put(at, last, read_value(value)).ok_or_else(|| bad(format!("{last} cannot be set there")))
+}
+
+fn child<'a>(at: &'a mut Value, key: &str) -> Option<&'a mut Value> {
+    match at {
+        Value::Table(table) => table.get_mut(key),
+        Value::Array(array) => array.get_mut(key.parse::<usize>().ok()?),
+        _ => None,
+    }
+}
+
+fn put(at: &mut Value, key: &str, value: Value) -> Option<()> {
+    match at {
+        Value::Table(table) => {
+            table.insert(key.to_owned(), value);
+            Some(())
+        }
+        Value::Array(array) => {
+            *array.get_mut(key.parse::<usize>().ok()?)? = value;
+            Some(())
+        }
+        _ => None,
+    }
+}
+
+/// Reads a TOML value; what is none is text, so that `tokens=8K` needs no quotes.
+fn read_value(text: &str) -> Value {
+    let table = toml::from_str::<Table>(&format!("value = {text}"));
+    table
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "[a]\nb = 1\n[[list]]\nc = \"x\"\n";
+
+    #[track_caller]
+    fn check(set: &str, expect: &str) {
+        let found = apply(TEXT, &[set.to_owned()]).unwrap();
+        assert!(found.contains(expect), "{found}");
+    }
+
+    #[test]
+    fn values_keep_their_types() {
+        check("a.b=2", "b = 2");
+        check("a.b=8K", "b = \"8K\"");
+        check("list.0.c=[1, 2]", "c = [1, 2]");
+        check("a.new=0.5", "new = 0.5");
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_an_error() {
+        for set in ["a", "x.y=1", "list.1.c=1", "a.b.c=1"] {
+            assert!(apply(TEXT, &[set.to_owned()]).is_err(), "{set}");
+        }
+    }
+}

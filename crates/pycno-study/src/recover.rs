@@ -1,0 +1,178 @@
+//! Recovery: training a pruned student again, with the teacher as its guide or on text alone.
+
+use burn::tensor::Device;
+use pycno_data::Shard;
+use pycno_distill::{ForwardKl, HeadPair, ObjectiveConfig};
+use pycno_model::{Checkpoint, Decoder};
+use pycno_record::{Event, Recovery, RecoveryStep};
+use pycno_train::{
+    Gradients, LanguageModel, Objective, StepEvent, StudentOutputs, TrainContext, TrainError, train,
+};
+use pycno_units::{Seed, TokenCount};
+
+use crate::{
+    StudyError,
+    config::RecoverConfig,
+    model::Model,
+    resolve::Study,
+    stage::Stage,
+    store::{StageId, read_json, write_json},
+    students::{finished, publish},
+    texts::Texts,
+};
+
+const STEPS: &str = "steps.json";
+
+/// What a recovery is made of.
+struct Job<'a> {
+    id: StageId,
+    label: String,
+    seed: Seed,
+    from: &'a Model,
+    teacher: &'a Model,
+    config: &'a RecoverConfig,
+    shard: &'a Shard,
+}
+
+/// Trains a student by its recovery config, guided by the teacher.
+pub(crate) fn recovered(
+    stage: &mut Stage<'_>,
+    study: &Study,
+    texts: &Texts,
+    from: Model,
+    (config, teacher): (&RecoverConfig, &Model),
+) -> Result<Model, StudyError> {
+    let shard = texts.train.as_ref().ok_or_else(|| StudyError::Study {
+        rule: format!("student {:?} recovers, but there is no data.train", from.name),
+    })?;
+    let label = format!("{}-recover", from.name);
+    let seed = study.config.study.seed.split(&from.name).split("recover");
+    let dtype = study.config.export.dtype;
+    let settings = (&config.objective, config.train(), dtype, seed, stage.computer());
+    let id = StageId::new(&label, &settings, &[&from.hash, &teacher.hash, &shard.manifest.hash])?;
+    let job = Job { id, label, seed, from: &from, teacher, config, shard };
+    let folder = if let Some(folder) = stage.store.finished(&job.id) {
+        stage.watch.reused(&job.label);
+        folder
+    } else {
+        let (student, steps) = run(stage, &job)?;
+        let prepared = stage.prepare(&job.id)?;
+        write_json(&prepared.join(STEPS), &steps)?;
+        let folder = publish(stage, &job.id, &prepared, &student, dtype)?;
+        stage.watch.end();
+        folder
+    };
+    let steps: Vec<RecoveryStep> = read_json(&folder.join(STEPS))?;
+    let tokens = steps.last().map_or(TokenCount(0), |step| step.tokens);
+    let objective = in_words(&config.objective);
+    let made_by = format!("recovered: {objective} on {tokens} tokens");
+    let recovery = Recovery { objective, tokens, steps };
+    Ok(Model { recovery: Some(recovery), ..finished(from, &folder, made_by)? })
+}
+
+/// Runs the training loop; what a killed run left in the work folder is taken up again.
+fn run(
+    stage: &mut Stage<'_>,
+    job: &Job<'_>,
+) -> Result<(Checkpoint, Vec<RecoveryStep>), StudyError> {
+    let objective = Guided::new(&job.config.objective, job.teacher, stage)?;
+    let folder = stage.store.work(&job.id)?.join("state");
+    let student = job.from.checkpoint()?;
+    stage.watch.begin(&job.label, job.config.tokens.0);
+    let (watch, events) = (&mut *stage.watch, &mut stage.events);
+    let mut lost = None;
+    let mut on_step = |step: &StepEvent| {
+        watch.advance(step.tokens.0, &format!("tokens, loss {:.4}", step.loss));
+        if let Err(error) = events.append(&event(&job.label, step, watch.now_ms())) {
+            lost.get_or_insert(error);
+        }
+    };
+    let context = TrainContext {
+        device: stage.device.clone(),
+        seed: job.seed,
+        checkpoint_dir: &folder,
+        on_step: &mut on_step,
+    };
+    let trained = train(&student, &job.shard.sequences, &objective, &job.config.train(), context);
+    let failed = |source| StudyError::Train { student: job.from.name.clone(), source };
+    let recovered = trained.map_err(failed)?;
+    match lost {
+        Some(source) => Err(StudyError::Record { source }),
+        None => Ok((recovered.student, recovered.steps)),
+    }
+}
+
+fn event(stage: &str, step: &StepEvent, time_ms: u64) -> Event {
+    let mut values = step.metrics.clone();
+    values.insert("tokens".to_owned(), step.tokens.0 as f64);
+    values.insert("loss".to_owned(), step.loss);
+    values.insert("learning_rate".to_owned(), step.learning_rate);
+    values.insert("gradient_norm".to_owned(), step.gradient_norm);
+    let (stage, name) = (stage.to_owned(), "train".to_owned());
+    Event { time_ms, stage, step: step.step, name, values }
+}
+
+pub(crate) fn in_words(objective: &ObjectiveConfig) -> String {
+    match objective {
+        ObjectiveConfig::ForwardKl { temperature } => {
+            format!("forward-kl (temperature {})", f64::from(*temperature))
+        }
+        other => other.name().to_owned(),
+    }
+}
+
+/// The study's objective: a divergence from a live teacher, or the text alone.
+struct Guided {
+    name: String,
+    guide: Guide,
+}
+
+enum Guide {
+    Teacher { teacher: Box<Decoder>, divergence: ForwardKl, device: Device },
+    Text(LanguageModel),
+}
+
+impl Guided {
+    fn new(
+        config: &ObjectiveConfig,
+        teacher: &Model,
+        stage: &Stage<'_>,
+    ) -> Result<Self, StudyError> {
+        let guide = match config {
+            ObjectiveConfig::ForwardKl { temperature } => Guide::Teacher {
+                teacher: Box::new(teacher.decoder(stage.dtype, &stage.device)?),
+                divergence: ForwardKl::at(*temperature),
+                device: stage.device.clone(),
+            },
+            ObjectiveConfig::LanguageModel {} => Guide::Text(LanguageModel::default()),
+            other => {
+                let rule = format!("a study cannot train with objective {} yet", other.name());
+                return Err(StudyError::Study { rule });
+            }
+        };
+        Ok(Self { name: format!("{} by {}", in_words(config), teacher.hash), guide })
+    }
+}
+
+impl Objective for Guided {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn gradients(&self, outputs: StudentOutputs<'_>) -> Result<Gradients, TrainError> {
+        match &self.guide {
+            Guide::Text(text) => text.gradients(outputs),
+            Guide::Teacher { teacher, divergence, device } => {
+                let hidden = teacher.hidden(outputs.batch.inputs(device));
+                let [rows, seq, d_model] = hidden.dims();
+                let pair = HeadPair {
+                    student_hidden: outputs.hidden,
+                    student_head: outputs.head,
+                    teacher_hidden: hidden.reshape([rows * seq, d_model]),
+                    teacher_head: teacher.head_weight(),
+                };
+                Ok(divergence.gradients(&pair).into())
+            }
+        }
+    }
+}

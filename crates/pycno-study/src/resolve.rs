@@ -1,0 +1,61 @@
+//! A study with its names resolved: tasks parsed, ruler checked, places known.
+
+use std::path::PathBuf;
+
+use pycno_density::Ruler;
+use pycno_eval::Task;
+use pycno_model::source::{self, Source};
+
+use crate::{StudyConfig, StudyError, StudyFile, Surroundings, config::Checkpoint, shipped};
+
+/// A study ready to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Study {
+    pub(crate) config: StudyConfig,
+    /// The resolved study as TOML.
+    pub(crate) resolved: String,
+    /// BLAKE3 of that text.
+    pub(crate) hash: String,
+    /// Folder of the study file.
+    pub(crate) folder: PathBuf,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) ruler: Ruler,
+    pub(crate) around: Surroundings,
+}
+
+impl Study {
+    /// Looks up everything the study names.
+    pub(crate) fn resolve(file: &StudyFile, around: &Surroundings) -> Result<Self, StudyError> {
+        let config = file.config.clone();
+        let ruler = shipped::ruler(&config.ruler.name, &file.folder)?;
+        let names = &config.eval.tasks;
+        let tasks: Vec<Task> =
+            names.iter().map(|name| shipped::task(name, &file.folder)).collect::<Result<_, _>>()?;
+        for task in &config.ruler.tasks {
+            ruler.task(task)?;
+        }
+        Ok(Self {
+            hash: blake3::hash(file.resolved.as_bytes()).to_hex().to_string(),
+            resolved: file.resolved.clone(),
+            folder: file.folder.clone(),
+            around: around.clone(),
+            config,
+            tasks,
+            ruler,
+        })
+    }
+
+    /// Opens the teacher, downloading it if it is not in the cache.
+    pub(crate) fn open_teacher(&self) -> Result<pycno_model::Checkpoint, StudyError> {
+        let source = match &self.config.teacher.checkpoint {
+            Checkpoint::Data(path) => {
+                let folder = self.around.data_folder(&format!("data:{path}"))?;
+                folder.join(path).display().to_string().parse()?
+            }
+            Checkpoint::Elsewhere(Source::Folder(path)) => Source::Folder(self.folder.join(path)),
+            Checkpoint::Elsewhere(Source::Gguf(path)) => Source::Gguf(self.folder.join(path)),
+            Checkpoint::Elsewhere(remote) => remote.clone(),
+        };
+        Ok(source::open(&source, &self.around.remote())?)
+    }
+}

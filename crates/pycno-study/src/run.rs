@@ -1,0 +1,83 @@
+//! The whole pipeline: teacher, texts, students, scores, record.
+
+use std::path::PathBuf;
+
+use pycno_data::Tokenizer;
+use pycno_prune::fingerprint;
+use pycno_record::{EventLog, Record, Role};
+
+use crate::{
+    RunStore, StudyError, StudyFile, Surroundings, Watcher,
+    model::{Model, Weights},
+    plan::planned,
+    record::record,
+    resolve::Study,
+    scores::score,
+    stage::Stage,
+    students, texts,
+};
+
+/// One execution of a study.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The run's folder.
+    pub root: PathBuf,
+    /// The command that repeats it, for the record.
+    pub command: String,
+    /// Where things are.
+    pub around: Surroundings,
+}
+
+/// Runs a study: makes every student, scores all models, weighs them, and leaves `record.json` in the
+/// run's folder. Stages that are already there are not computed again.
+///
+/// # Errors
+///
+/// A [`StudyError`] that names the stage; finished stages stay, nothing half-made does.
+pub fn run(file: &StudyFile, run: &Run, watch: &mut dyn Watcher) -> Result<Record, StudyError> {
+    let study = Study::resolve(file, &run.around)?;
+    let teacher = teacher(&study, watch)?;
+    planned(&study, &teacher.checkpoint()?.spec)?; // what cannot work fails before anything is computed
+    let tokenizer = Tokenizer::from_files(&teacher.checkpoint()?.files)?;
+    let texts = texts::read(&study, tokenizer)?;
+
+    let store = RunStore::open(&run.root)?;
+    let mut stage = Stage {
+        store: &store,
+        device: run.around.device.open()?,
+        device_name: run.around.device,
+        dtype: study.config.compute.dtype,
+        watch,
+        events: EventLog::open(&run.root.join("events.jsonl"))?,
+    };
+    let mut models = vec![teacher];
+    for student in &study.config.student {
+        let made = students::make(&mut stage, &study, &texts, student, &models)?;
+        models.push(made);
+    }
+    let outcomes = models
+        .iter()
+        .map(|model| score(&mut stage, &texts, model))
+        .collect::<Result<Vec<_>, _>>()?;
+    let origin = (run.around.device, run.command.as_str());
+    let record = record(&study, &texts, &models, &outcomes, origin)?;
+    pycno_record::write(&record, &run.root.join("record.json"))?;
+    Ok(record)
+}
+
+/// Opens the teacher, downloading it if it is not in the cache.
+fn teacher(study: &Study, watch: &mut dyn Watcher) -> Result<Model, StudyError> {
+    let source = &study.config.teacher.checkpoint;
+    watch.begin("teacher", 1);
+    let checkpoint = study.open_teacher()?;
+    watch.end();
+    Ok(Model {
+        name: "teacher".to_owned(),
+        role: Role::Teacher,
+        from: None,
+        made_by: vec![format!("loaded: {source}")],
+        hash: fingerprint(&checkpoint),
+        weights: Weights::Held(Box::new(checkpoint)),
+        recovery: None,
+    })
+}

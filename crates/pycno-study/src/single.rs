@@ -1,0 +1,149 @@
+//! One stage alone, without a study: prune one model, score one model.
+
+use std::path::PathBuf;
+
+use pycno_data::{Batch, Role, Slice, Tokenizer, corpus, pack};
+use pycno_eval::{
+    EvalOptions, Journal, Progress, Selection, TaskItems, evaluate, items, task_score,
+};
+use pycno_model::{
+    Checkpoint, Decoder, ParamCounts,
+    hf::{self, SaveDtype},
+    source::{self, Source},
+};
+use pycno_prune::{Provenance, PruneConfig, Statistics, fingerprint, plan, slice};
+use pycno_record::{TaskScore, atomic};
+use pycno_units::Seed;
+
+use crate::{StudyError, Surroundings, Watcher, shipped, store::write_json};
+
+/// What to prune, how, and where it goes.
+#[derive(Clone, Debug)]
+pub struct PruneOrder {
+    /// The model.
+    pub teacher: Source,
+    /// The method.
+    pub config: PruneConfig,
+    /// Text to measure activations on.
+    pub calibration: PathBuf,
+    /// Sequences to measure on.
+    pub sequences: usize,
+    /// Tokens a sequence.
+    pub length: usize,
+    /// Folder of the student; must not exist.
+    pub out: PathBuf,
+}
+
+/// What to score, and where the items' results go.
+#[derive(Clone, Debug)]
+pub struct EvalOrder {
+    /// The model.
+    pub model: Source,
+    /// Names or files of tasks.
+    pub tasks: Vec<String>,
+    /// At most so many items a task, or windows of a text.
+    pub limit: Option<usize>,
+    /// Chooses the items under a limit.
+    pub seed: Seed,
+    /// Folder for per-item results; a killed evaluation goes on from there.
+    pub out: Option<PathBuf>,
+}
+
+/// Prunes one model, saves it as a Hugging Face folder with its plan, and gives the sizes before and
+/// after.
+///
+/// # Errors
+///
+/// A [`StudyError`] of the step that failed; the folder is then not made.
+pub fn prune(
+    order: &PruneOrder,
+    around: &Surroundings,
+    watch: &mut dyn Watcher,
+) -> Result<(ParamCounts, ParamCounts), StudyError> {
+    let failed = |source| StudyError::Prune { student: order.out.display().to_string(), source };
+    let checkpoint = source::open(&order.teacher, &around.remote())?;
+    let statistics = measure(order, &checkpoint, around, watch)?;
+    let plan = plan(&order.config, &statistics, &checkpoint.spec).map_err(failed)?;
+    let student = slice(&checkpoint, &plan).map_err(failed)?;
+    hf::write(&student, &order.out, SaveDtype::F32)?;
+    atomic::write_file(&order.out.join("plan.json"), plan.to_json().as_bytes())?;
+    Ok((checkpoint.param_counts(), student.param_counts()))
+}
+
+fn measure(
+    order: &PruneOrder,
+    checkpoint: &Checkpoint,
+    around: &Surroundings,
+    watch: &mut dyn Watcher,
+) -> Result<Statistics, StudyError> {
+    let failed = |source| StudyError::Prune { student: order.out.display().to_string(), source };
+    let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
+    let packed = pack(&corpus::read(&order.calibration)?, &tokenizer, order.length)?;
+    let slice = Slice { offset_sequences: 0, sequences: order.sequences };
+    let calibration = packed.slice(Role::Calibration, slice)?;
+    let device = around.device.open()?;
+    let decoder = Decoder::new(checkpoint, &device)?;
+    let provenance = Provenance {
+        checkpoint: fingerprint(checkpoint),
+        calibration: calibration.manifest.hash.clone(),
+    };
+    let mut statistics = Statistics::new(decoder.spec(), provenance);
+    watch.begin("statistics", calibration.sequences.len() as u64);
+    for sequences in calibration.sequences.chunks(8) {
+        let batch = Batch { ids: sequences.to_vec() };
+        statistics.observe(&decoder, batch.tensor(&device)).map_err(failed)?;
+        watch.advance(statistics.sequences() as u64, "sequences");
+    }
+    watch.end();
+    Ok(statistics)
+}
+
+/// Scores one model.
+///
+/// # Errors
+///
+/// A [`StudyError`] of the step that failed.
+pub fn eval(
+    order: &EvalOrder,
+    around: &Surroundings,
+    watch: &mut dyn Watcher,
+) -> Result<Vec<TaskScore>, StudyError> {
+    let failed =
+        |source| StudyError::Eval { model: order.model.to_string(), source: Box::new(source) };
+    let tasks = tasks(order, around)?;
+    let checkpoint = source::open(&order.model, &around.remote())?;
+    let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
+    let decoder = Decoder::new(&checkpoint, &around.device.open()?)?;
+    if let Some(out) = &order.out {
+        std::fs::create_dir_all(out)
+            .map_err(|source| StudyError::WriteFile { path: out.clone(), source })?;
+    }
+    let journal = order
+        .out
+        .as_ref()
+        .map(|out| Journal { path: out.join("journal.jsonl"), key: fingerprint(&checkpoint) });
+    let options = EvalOptions { journal, ..EvalOptions::default() };
+    watch.begin("eval", 0);
+    let mut progress = |Progress { done, total }| {
+        watch.resize(total as u64);
+        watch.advance(done as u64, "batches");
+    };
+    let outcomes =
+        evaluate(&decoder, &tokenizer, &tasks, &options, &mut progress).map_err(failed)?;
+    watch.end();
+    if let Some(out) = &order.out {
+        write_json(&out.join("outcomes.json"), &outcomes)?;
+    }
+    outcomes.iter().map(task_score).collect::<Result<_, _>>().map_err(failed)
+}
+
+fn tasks(order: &EvalOrder, around: &Surroundings) -> Result<Vec<TaskItems>, StudyError> {
+    let selection = Selection { limit: order.limit, seed: order.seed };
+    let load = |name: &String| {
+        let task = shipped::task(name, std::path::Path::new(""))?;
+        let data = around.data_folder(&format!("task {name}"))?;
+        let loaded = items::load(&task, data, selection);
+        loaded.map_err(|source| StudyError::Task { task: name.clone(), source: Box::new(source) })
+    };
+    order.tasks.iter().map(load).collect()
+}

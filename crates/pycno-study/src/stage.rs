@@ -1,0 +1,52 @@
+//! What every stage has at hand: the run's folder, the device, someone to tell.
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use pycno_model::ComputeDtype;
+use pycno_record::{EventLog, atomic};
+
+use crate::{DeviceName, RunStore, StudyError, Watcher, store::StageId};
+
+/// Handed from stage to stage.
+pub(crate) struct Stage<'a> {
+    pub(crate) store: &'a RunStore,
+    pub(crate) device: Device,
+    pub(crate) device_name: DeviceName,
+    pub(crate) dtype: ComputeDtype,
+    pub(crate) watch: &'a mut dyn Watcher,
+    pub(crate) events: EventLog,
+}
+
+impl Stage<'_> {
+    /// What computes, and in what unless that is `f32`: part of a stage's identity.
+    pub(crate) fn computer(&self) -> String {
+        match self.dtype {
+            ComputeDtype::F32 => self.device_name.to_string(),
+            dtype => format!("{} {dtype}", self.device_name),
+        }
+    }
+
+    /// A folder to prepare a stage's result in; empty.
+    pub(crate) fn prepare(&self, id: &StageId) -> Result<PathBuf, StudyError> {
+        let prepared = self.store.work(id)?.join("prepared");
+        let failed = |source| StudyError::WriteFile { path: prepared.clone(), source };
+        if prepared.is_dir() {
+            std::fs::remove_dir_all(&prepared).map_err(failed)?;
+        }
+        std::fs::create_dir_all(&prepared).map_err(failed)?;
+        Ok(prepared)
+    }
+
+    /// Publishes a stage whose result is one text.
+    pub(crate) fn publish_text(
+        &self,
+        id: &StageId,
+        file: &str,
+        text: &str,
+    ) -> Result<PathBuf, StudyError> {
+        let prepared = self.prepare(id)?;
+        atomic::write_file(&prepared.join(file), text.as_bytes())?;
+        self.store.publish(id, &prepared)
+    }
+}

@@ -1,0 +1,45 @@
+//! The statistics stage: one pass over the calibration sequences, kept for every rule and ratio.
+
+use pycno_data::{Batch, Shard};
+use pycno_prune::{Provenance, Statistics};
+
+use crate::{StudyError, model::Model, stage::Stage, store::StageId};
+
+const FILE: &str = "statistics.json";
+
+/// Sequences a forward pass; also how often the pass is saved.
+const BATCH: usize = 8;
+
+/// The statistics of a model, from an earlier run if there are any.
+pub(crate) fn statistics(
+    stage: &mut Stage<'_>,
+    model: &Model,
+    calibration: &Shard,
+) -> Result<Statistics, StudyError> {
+    let provenance = Provenance {
+        checkpoint: model.hash.clone(),
+        calibration: calibration.manifest.hash.clone(),
+    };
+    let label = format!("{}-statistics", model.name);
+    let device = stage.computer();
+    let id = StageId::new(&label, &device, &[&provenance.checkpoint, &provenance.calibration])?;
+    let failed = |source| StudyError::Prune { student: model.name.clone(), source };
+    if let Some(folder) = stage.store.finished(&id) {
+        stage.watch.reused(&label);
+        let path = folder.join(FILE);
+        let json =
+            std::fs::read_to_string(&path).map_err(|source| StudyError::Read { path, source })?;
+        return Statistics::from_json(&json, &provenance).map_err(failed);
+    }
+    stage.watch.begin(&label, calibration.sequences.len() as u64);
+    let decoder = model.decoder(stage.dtype, &stage.device)?;
+    let mut statistics = Statistics::new(decoder.spec(), provenance);
+    for sequences in calibration.sequences.chunks(BATCH) {
+        let batch = Batch { ids: sequences.to_vec() };
+        statistics.observe(&decoder, batch.tensor(&stage.device)).map_err(failed)?;
+        stage.watch.advance(statistics.sequences() as u64, "");
+    }
+    stage.publish_text(&id, FILE, &statistics.to_json())?;
+    stage.watch.end();
+    Ok(statistics)
+}

@@ -1,0 +1,122 @@
+//! Students: each made from the teacher or from an earlier student, by pruning, recovery or both.
+
+use std::path::Path;
+
+use pycno_model::{
+    Checkpoint,
+    hf::{self, SaveDtype},
+};
+use pycno_prune::{PruneConfig, fingerprint, plan, slice};
+use pycno_record::{Role, atomic};
+
+use crate::{
+    StudyError,
+    config::{ExportDtype, StudentConfig},
+    model::{Model, Weights},
+    recover::recovered,
+    resolve::Study,
+    stage::Stage,
+    statistics::statistics,
+    store::StageId,
+    texts::Texts,
+};
+
+/// Folder of the weights in a student's stage.
+pub(crate) const MODEL: &str = "model";
+
+/// Makes one student; `models` holds the teacher and all earlier students.
+pub(crate) fn make(
+    stage: &mut Stage<'_>,
+    study: &Study,
+    texts: &Texts,
+    student: &StudentConfig,
+    models: &[Model],
+) -> Result<Model, StudyError> {
+    let parent = parent(student, models);
+    let mut made = Model {
+        name: student.name.clone(),
+        role: Role::Student,
+        from: student.from.clone(),
+        recovery: None,
+        ..parent.clone()
+    };
+    if let Some(config) = &student.prune {
+        made = pruned(stage, study, texts, made, config)?;
+    }
+    if let Some(config) = &student.recover {
+        made = recovered(stage, study, texts, made, (config, &models[0]))?;
+    }
+    Ok(made)
+}
+
+/// The model a student is made from; `check` has seen that it exists.
+fn parent<'a>(student: &StudentConfig, models: &'a [Model]) -> &'a Model {
+    let named = |name: &String| models.iter().find(|model| model.name == *name);
+    student.from.as_ref().and_then(named).unwrap_or(&models[0])
+}
+
+fn pruned(
+    stage: &mut Stage<'_>,
+    study: &Study,
+    texts: &Texts,
+    from: Model,
+    config: &PruneConfig,
+) -> Result<Model, StudyError> {
+    let failed = |source| StudyError::Prune { student: from.name.clone(), source };
+    let label = format!("{}-prune", from.name);
+    let export = study.config.export.dtype;
+    let calibration = &texts.calibration.manifest.hash;
+    let settings = (config, export, stage.computer());
+    let id = StageId::new(&label, &settings, &[&from.hash, calibration])?;
+    let made_by = format!("pruned: {}", in_words(config));
+    if let Some(folder) = stage.store.finished(&id) {
+        stage.watch.reused(&label);
+        return finished(from, &folder, made_by);
+    }
+    let measured = statistics(stage, &from, &texts.calibration)?;
+    stage.watch.begin(&label, 1);
+    let checkpoint = from.checkpoint()?;
+    let plan = plan(config, &measured, &checkpoint.spec).map_err(failed)?;
+    let student = slice(&checkpoint, &plan).map_err(failed)?;
+    let prepared = stage.prepare(&id)?;
+    atomic::write_file(&prepared.join("plan.json"), plan.to_json().as_bytes())?;
+    let folder = publish(stage, &id, &prepared, &student, export)?;
+    stage.watch.end();
+    finished(from, &folder, made_by)
+}
+
+/// Writes the student beside what is already prepared and publishes the stage.
+pub(crate) fn publish(
+    stage: &Stage<'_>,
+    id: &StageId,
+    prepared: &Path,
+    student: &Checkpoint,
+    dtype: ExportDtype,
+) -> Result<std::path::PathBuf, StudyError> {
+    hf::write(student, &prepared.join(MODEL), save_dtype(dtype))?;
+    stage.store.publish(id, prepared)
+}
+
+/// The model in a finished stage. What was exported is what counts from here on.
+pub(crate) fn finished(from: Model, folder: &Path, step: String) -> Result<Model, StudyError> {
+    let weights = folder.join(MODEL);
+    let hash = fingerprint(&hf::read(&weights)?);
+    let mut made_by = from.made_by;
+    made_by.push(step);
+    Ok(Model { hash, made_by, weights: Weights::Folder(weights), ..from })
+}
+
+pub(crate) const fn save_dtype(dtype: ExportDtype) -> SaveDtype {
+    match dtype {
+        ExportDtype::F32 => SaveDtype::F32,
+        ExportDtype::Bf16 => SaveDtype::Bf16,
+    }
+}
+
+/// A method with its setting, as a study would write it.
+pub(crate) fn in_words(config: &PruneConfig) -> String {
+    let table = serde_json::to_value(config).unwrap_or_default();
+    let settings = table.as_object().into_iter().flatten().filter(|(key, _)| *key != "method");
+    let settings: Vec<String> = settings.map(|(key, value)| format!("{key} = {value}")).collect();
+    format!("{} ({})", config.method(), settings.join(", "))
+}
