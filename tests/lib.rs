@@ -1,1 +1,27 @@
 //! Helpers shared by the outer tests.
+#![forbid(unsafe_code)]
+
+pub mod logits;
+pub mod world;
+
+use std::{io::Write as _, path::PathBuf};
+
+/// The folder of outside texts and models, named by `PYCNO_DATA`; tests that need it skip without.
+pub fn data_dir() -> Option<PathBuf> {
+    std::env::var_os("PYCNO_DATA").map(PathBuf::from)
+}
+
+/// [`data_dir`], or a line on standard error that this test is skipped without it.
+pub fn data_dir_for(test: &str) -> Option<PathBuf> {
+    let folder = data_dir();
+    if folder.is_none() {
+        skipped(test, "needs PYCNO_DATA");
+    }
+    folder
+}
+
+/// Says on standard error that a test is skipped, and why; past the test harness, which would keep the
+/// line of a passing test back.
+pub fn skipped(test: &str, reason: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+}

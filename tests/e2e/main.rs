@@ -1,0 +1,7 @@
+//! Whole runs through the binary, on a tiny world made on the spot.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod hostile;
+mod interrupted;
+mod shell;
+mod study;

@@ -1,0 +1,51 @@
+//! The binary, as a user starts it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use pycno_tests::world::World;
+
+/// The binary with the world's data folder and cache.
+pub(crate) fn pycno(world: &World) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pycno"));
+    command
+        .env("PYCNO_DATA", world.data())
+        .env("XDG_CACHE_HOME", world.path().join("cache"))
+        .current_dir(world.path())
+        .stdin(Stdio::null());
+    command
+}
+
+pub(crate) fn run_study(world: &World, study: &Path, run: &Path) -> Output {
+    pycno(world).arg("run").arg(study).arg("--run").arg(run).output().unwrap()
+}
+
+pub(crate) fn start_study(world: &World, study: &Path, run: &Path) -> Child {
+    let mut command = pycno(world);
+    command.arg("run").arg(study).arg("--run").arg(run);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[track_caller]
+pub(crate) fn succeeded(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The record's bytes.
+pub(crate) fn record(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("record.json")).unwrap()
+}
+
+/// A stage's folder by the start of its name.
+pub(crate) fn stage(run: &Path, label: &str) -> PathBuf {
+    let entries = std::fs::read_dir(run.join("stages")).unwrap();
+    let is_it = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.rsplit_once('-').is_some_and(|(front, _)| front == label)
+    };
+    entries.map(|entry| entry.unwrap().path()).find(is_it).unwrap()
+}

@@ -1,0 +1,142 @@
+//! The main job, once through.
+
+use std::path::Path;
+
+use pycno_record::Role;
+use pycno_tests::world::{STUDY, World};
+
+use crate::shell::{pycno, record, run_study, stage, succeeded};
+
+#[test]
+fn a_study_leaves_a_record_a_report_and_students_that_load() {
+    let world = World::new();
+    let (study, run) = (world.study(STUDY), world.path().join("run"));
+    let shown = succeeded(&run_study(&world, &study, &run));
+    assert!(shown.contains("depth-2-distilled"), "{shown}");
+
+    let found = pycno_record::read(&run.join("record.json")).unwrap();
+    let names: Vec<&str> = found.models.iter().map(|model| model.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["teacher", "depth-2", "depth-2-distilled", "width-24", "width-24-distilled"]
+    );
+    assert_eq!(found.models[0].role, Role::Teacher);
+    assert!(found.models[0].weighing.against_teacher.is_none());
+    for student in &found.models[1..] {
+        assert!(student.sizes.non_embedding < found.models[0].sizes.non_embedding);
+        assert!(student.weighing.against_teacher.is_some());
+        assert_eq!(student.tasks[0].prompts_hash, found.models[0].tasks[0].prompts_hash);
+    }
+    let recovery = found.models[2].recovery.as_ref().unwrap();
+    assert_eq!(recovery.tokens.0, 2048);
+    let losses: Vec<f64> = recovery.steps.iter().map(|step| step.loss).collect();
+    assert!(losses.last() < losses.first(), "{losses:?}");
+
+    for file in ["report.html", "report.md", "report.csv", "events.jsonl"] {
+        assert!(run.join(file).is_file(), "{file}");
+    }
+    for student in ["depth-2-distilled-recover", "width-24-distilled-recover"] {
+        leave_for_transformers(student, &stage(&run, student).join("model"));
+    }
+}
+
+/// Puts a student and our logits where `.ci/run` loads them in stock transformers.
+fn leave_for_transformers(name: &str, model: &Path) {
+    let student = pycno_model::hf::read(model).unwrap();
+    assert!(student.files.contains_key("tokenizer.json"));
+    let left = Path::new(env!("CARGO_TARGET_TMPDIR")).join("students").join(name);
+    let _ = std::fs::remove_dir_all(&left);
+    std::fs::create_dir_all(&left).unwrap();
+    pycno_model::hf::write(&student, &left.join("model"), pycno_model::hf::SaveDtype::F32).unwrap();
+    pycno_tests::logits::export(&left.join("model"), &left.join("logits.safetensors"));
+}
+
+#[test]
+fn the_same_study_gives_the_same_bytes_and_a_finished_one_computes_nothing() {
+    let world = World::new();
+    let study = world.study(STUDY);
+    let (first, second) = (world.path().join("first"), world.path().join("second"));
+    succeeded(&run_study(&world, &study, &first));
+    succeeded(&run_study(&world, &study, &second));
+    assert_eq!(record(&first), record(&second));
+
+    let before = record(&first);
+    let again = run_study(&world, &study, &first);
+    succeeded(&again);
+    let log = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(log.contains("reused") && !log.contains("done    teacher-eval"), "{log}");
+    assert_eq!(before, record(&first));
+}
+
+#[test]
+fn a_study_may_compute_in_half_precision() {
+    let world = World::new();
+    let half = STUDY.replace("[eval]", "[compute]\ndtype = \"bf16\"\n\n[eval]");
+    let (study, run) = (world.study(&half), world.path().join("half"));
+    succeeded(&run_study(&world, &study, &run));
+    let (study, full) = (world.study(STUDY), world.path().join("full"));
+    succeeded(&run_study(&world, &study, &full));
+    let loss = |run: &Path| {
+        pycno_record::read(&run.join("record.json")).unwrap().models[0].tasks[0].gold_loss.0
+    };
+    let difference = (loss(&run) - loss(&full)).abs();
+    assert!(difference > 0.0 && difference < 0.1, "{difference}");
+}
+
+#[test]
+fn the_report_is_a_function_of_the_record() {
+    let world = World::new();
+    let (study, run) = (world.study(STUDY), world.path().join("run"));
+    succeeded(&run_study(&world, &study, &run));
+    let out = world.path().join("again");
+    succeeded(&pycno(&world).arg("report").arg(&run).arg("--out").arg(&out).output().unwrap());
+    for file in ["report.html", "report.md", "report.csv"] {
+        let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+        assert_eq!(read(&run), read(&out), "{file}");
+    }
+}
+
+#[test]
+fn a_plan_shows_sizes_and_leaves_nothing_behind() {
+    let world = World::new();
+    let study = world.study(STUDY);
+    let shown = succeeded(&pycno(&world).arg("plan").arg(&study).output().unwrap());
+    assert!(shown.contains("width-24-distilled") && shown.contains("forward-kl"), "{shown}");
+    assert!(!world.path().join("runs").exists());
+}
+
+#[test]
+fn prune_and_eval_work_alone() {
+    let world = World::new();
+    let out = world.path().join("student");
+    let mut prune = pycno(&world);
+    prune.args(["prune", "--method", "minitron-ffn", "--keep-hidden", "24", "--sequences", "4"]);
+    prune.args(["--length", "32", "--teacher"]).arg(world.teacher());
+    prune.arg("--calibration").arg(world.data().join("corpora/calibration.txt"));
+    succeeded(&prune.arg("--out").arg(&out).output().unwrap());
+    assert_eq!(pycno_model::hf::read(&out).unwrap().spec.layers[0].d_hidden, 24);
+
+    let mut eval = pycno(&world);
+    eval.args(["eval", "--tasks", "arc_easy,lambada_openai", "--limit", "5", "--model"]).arg(&out);
+    let shown = succeeded(&eval.output().unwrap());
+    assert!(shown.contains("arc_easy") && shown.contains("lambada_openai"), "{shown}");
+}
+
+#[test]
+fn density_needs_no_model() {
+    let world = World::new();
+    let scores = "lambada_openai=50.0,arc_easy=52.0,piqa=66.0";
+    let mut density = pycno(&world);
+    density.args(["density", "--ruler", "pythia", "--params", "302.3M", "--scores", scores]);
+    let shown = succeeded(&density.output().unwrap());
+    assert!(shown.contains("mean") && shown.contains("arc_easy"), "{shown}");
+}
+
+#[test]
+fn doctor_names_every_backend() {
+    let world = World::new();
+    let shown = succeeded(&pycno(&world).arg("doctor").output().unwrap());
+    for backend in ["flex", "ndarray", "wgpu", "vulkan", "metal", "cuda"] {
+        assert!(shown.contains(backend), "{shown}");
+    }
+}

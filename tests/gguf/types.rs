@@ -1,0 +1,59 @@
+//! A one-layer model with every stored type, packed by the `gguf` package: `golden/gguf/types.gguf`.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Int, Tensor};
+use pycno_data::Tokenizer;
+use pycno_model::{Checkpoint, Decoder, gguf};
+use safetensors::SafeTensors;
+
+fn golden(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/gguf").join(file)
+}
+
+fn checkpoint() -> Checkpoint {
+    gguf::read(&golden("types.gguf")).unwrap()
+}
+
+#[test]
+fn every_type_unpacks_to_the_bits_of_the_gguf_package() {
+    let bytes = std::fs::read(golden("types.safetensors")).unwrap();
+    let expected = SafeTensors::deserialize(&bytes).unwrap();
+    let tensors = checkpoint().tensors;
+    assert_eq!(tensors.len(), expected.len());
+    for (name, expected) in expected.iter() {
+        let found = &tensors[name];
+        assert_eq!(found.shape(), expected.shape(), "{name}");
+        let found: Vec<u8> = found.data().iter().flat_map(|x| x.to_le_bytes()).collect();
+        assert!(found == expected.data(), "{name}");
+    }
+}
+
+#[test]
+fn the_spec_and_the_config_are_those_that_were_written() {
+    let Checkpoint { spec, config, .. } = checkpoint();
+    assert_eq!((spec.vocab, spec.d_model, spec.d_head, spec.layers.len()), (48, 32, 16, 1));
+    assert_eq!((spec.norm_eps, spec.rope.theta), (1e-6, 50000.0));
+    assert!(!spec.tied && spec.attention_bias && !spec.mlp_bias);
+    assert_eq!(config["rms_norm_eps"], 1e-6);
+    assert_eq!(config["rope_theta"], 50000.0);
+}
+
+#[test]
+fn what_was_read_runs() {
+    let decoder = Decoder::new(&checkpoint(), &Device::default()).unwrap();
+    let ids = Tensor::<2, Int>::from_data([[1, 4, 5, 6]], &Device::default());
+    let hidden: Vec<f32> = decoder.hidden(ids).into_data().try_to_vec().unwrap();
+    assert_eq!(hidden.len(), 4 * 32);
+    assert!(hidden.iter().all(|x| x.is_finite()));
+}
+
+#[test]
+fn pieces_with_scores_make_a_tokenizer_with_bos() {
+    let tokenizer = Tokenizer::from_files(&checkpoint().files).unwrap();
+    // "abc": ab (id 30, score -30) beats bc (31), then c; the space in front is a piece of its own.
+    let ids = tokenizer.encode("abc", true).unwrap();
+    assert_eq!(ids, [1, 3, 30, 6]);
+    assert_eq!(tokenizer.decode(&ids[1..]).unwrap(), "abc");
+    assert_eq!(tokenizer.prefix_token(), Some(1));
+}

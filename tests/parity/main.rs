@@ -1,0 +1,8 @@
+//! Our forward pass against stock `transformers`, and checkpoints through files and back.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod cached;
+mod files;
+mod fixture;
+mod logits;
+mod stories;
