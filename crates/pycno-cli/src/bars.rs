@@ -27,10 +27,10 @@ impl Bars {
         }
     }
 
-    /// Without a terminal a line a stage is enough.
+    /// One line a stage stays on the terminal.
     #[expect(clippy::print_stderr, reason = "progress goes to stderr")]
     fn line(&self, text: &str) {
-        if !self.terminal {
+        if self.terminal {
             eprintln!("{text}");
         }
     }
@@ -62,14 +62,11 @@ impl Watcher for Bars {
         let took = self.stage_started.elapsed().as_secs_f64();
         let text = format!("done    {} ({took:.1} s)", self.stage);
         self.bar.finish_and_clear();
-        self.bar.println(&text);
         self.line(&text);
     }
 
     fn reused(&mut self, stage: &str) {
-        let text = format!("reused  {stage}");
-        self.bar.println(&text);
-        self.line(&text);
+        self.line(&format!("reused  {stage}"));
     }
 
     #[expect(clippy::disallowed_methods, reason = "the clock enters here and nowhere else")]

@@ -52,14 +52,14 @@ pub(crate) fn recovered(
     let id = StageId::new(&label, &settings, &[&from.hash, &teacher.hash, &shard.manifest.hash])?;
     let job = Job { id, label, seed, from: &from, teacher, config, shard };
     let folder = if let Some(folder) = stage.store.finished(&job.id) {
-        stage.watch.reused(&job.label);
+        stage.reused(&job.label)?;
         folder
     } else {
         let (student, steps) = run(stage, &job)?;
         let prepared = stage.prepare(&job.id)?;
         write_json(&prepared.join(STEPS), &steps)?;
         let folder = publish(stage, &job.id, &prepared, &student, dtype)?;
-        stage.watch.end();
+        stage.end(&job.label)?;
         folder
     };
     let steps: Vec<RecoveryStep> = read_json(&folder.join(STEPS))?;
@@ -78,7 +78,7 @@ fn run(
     let objective = Guided::new(&job.config.objective, job.teacher, stage)?;
     let folder = stage.store.work(&job.id)?.join("state");
     let student = job.from.checkpoint()?;
-    stage.watch.begin(&job.label, job.config.tokens.0);
+    stage.begin(&job.label, job.config.tokens.0)?;
     let (watch, events) = (&mut *stage.watch, &mut stage.events);
     let mut lost = None;
     let mut on_step = |step: &StepEvent| {

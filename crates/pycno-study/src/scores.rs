@@ -21,14 +21,14 @@ pub(crate) fn score(
     let label = format!("{}-eval", model.name);
     let id = stage_id(stage, texts, model, &label)?;
     if let Some(folder) = stage.store.finished(&id) {
-        stage.watch.reused(&label);
+        stage.reused(&label)?;
         return read_json(&folder.join(FILE));
     }
     let journal =
         Journal { path: stage.store.work(&id)?.join("journal.jsonl"), key: id.hash().to_owned() };
     let options = EvalOptions { journal: Some(journal), ..EvalOptions::default() };
     let decoder = model.decoder(stage.dtype, &stage.device)?;
-    stage.watch.begin(&label, 0);
+    stage.begin(&label, 0)?;
     let watch = &mut *stage.watch;
     let mut progress = |Progress { done, total }| {
         watch.resize(total as u64);
@@ -39,7 +39,7 @@ pub(crate) fn score(
             |source| StudyError::Eval { model: model.name.clone(), source: Box::new(source) },
         )?;
     stage.store.publish_json(&id, FILE, &outcomes)?;
-    stage.watch.end();
+    stage.end(&label)?;
     Ok(outcomes)
 }
 

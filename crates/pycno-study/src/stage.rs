@@ -1,10 +1,10 @@
 //! What every stage has at hand: the run's folder, the device, someone to tell.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use burn::tensor::Device;
 use pycno_model::ComputeDtype;
-use pycno_record::{EventLog, atomic};
+use pycno_record::{Event, EventLog, atomic};
 
 use crate::{DeviceName, RunStore, StudyError, Watcher, store::StageId};
 
@@ -19,6 +19,31 @@ pub(crate) struct Stage<'a> {
 }
 
 impl Stage<'_> {
+    /// Tells that a stage begins, and notes the time.
+    pub(crate) fn begin(&mut self, label: &str, total: u64) -> Result<(), StudyError> {
+        self.watch.begin(label, total);
+        self.note(label, "begin")
+    }
+
+    /// Tells that it is done.
+    pub(crate) fn end(&mut self, label: &str) -> Result<(), StudyError> {
+        self.watch.end();
+        self.note(label, "end")
+    }
+
+    /// Tells that an earlier run did it.
+    pub(crate) fn reused(&mut self, label: &str) -> Result<(), StudyError> {
+        self.watch.reused(label);
+        self.note(label, "reused")
+    }
+
+    /// Wall time goes to the events: a record holds none.
+    fn note(&mut self, label: &str, name: &str) -> Result<(), StudyError> {
+        let (time_ms, values) = (self.watch.now_ms(), BTreeMap::new());
+        let (stage, name) = (label.to_owned(), name.to_owned());
+        Ok(self.events.append(&Event { time_ms, stage, step: 0, name, values })?)
+    }
+
     /// What computes, and in what unless that is `f32`: part of a stage's identity.
     pub(crate) fn computer(&self) -> String {
         match self.dtype {

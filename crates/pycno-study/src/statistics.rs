@@ -25,13 +25,13 @@ pub(crate) fn statistics(
     let id = StageId::new(&label, &device, &[&provenance.checkpoint, &provenance.calibration])?;
     let failed = |source| StudyError::Prune { student: model.name.clone(), source };
     if let Some(folder) = stage.store.finished(&id) {
-        stage.watch.reused(&label);
+        stage.reused(&label)?;
         let path = folder.join(FILE);
         let json =
             std::fs::read_to_string(&path).map_err(|source| StudyError::Read { path, source })?;
         return Statistics::from_json(&json, &provenance).map_err(failed);
     }
-    stage.watch.begin(&label, calibration.sequences.len() as u64);
+    stage.begin(&label, calibration.sequences.len() as u64)?;
     let decoder = model.decoder(stage.dtype, &stage.device)?;
     let mut statistics = Statistics::new(decoder.spec(), provenance);
     for sequences in calibration.sequences.chunks(BATCH) {
@@ -40,6 +40,6 @@ pub(crate) fn statistics(
         stage.watch.advance(statistics.sequences() as u64, "");
     }
     stage.publish_text(&id, FILE, &statistics.to_json())?;
-    stage.watch.end();
+    stage.end(&label)?;
     Ok(statistics)
 }

@@ -70,18 +70,18 @@ fn pruned(
     let id = StageId::new(&label, &settings, &[&from.hash, calibration])?;
     let made_by = format!("pruned: {}", in_words(config));
     if let Some(folder) = stage.store.finished(&id) {
-        stage.watch.reused(&label);
+        stage.reused(&label)?;
         return finished(from, &folder, made_by);
     }
     let measured = statistics(stage, &from, &texts.calibration)?;
-    stage.watch.begin(&label, 1);
+    stage.begin(&label, 1)?;
     let checkpoint = from.checkpoint()?;
     let plan = plan(config, &measured, &checkpoint.spec).map_err(failed)?;
     let student = slice(&checkpoint, &plan).map_err(failed)?;
     let prepared = stage.prepare(&id)?;
     atomic::write_file(&prepared.join("plan.json"), plan.to_json().as_bytes())?;
     let folder = publish(stage, &id, &prepared, &student, export)?;
-    stage.watch.end();
+    stage.end(&label)?;
     finished(from, &folder, made_by)
 }
 
