@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use pycno_tests::world::{STUDY, World};
 
-use crate::shell::run_study;
+use crate::shell::{pycno, run_study};
 
 /// Runs a study on a spoiled world and looks for the words in its error.
 #[track_caller]
@@ -135,4 +135,17 @@ fn a_task_without_its_file() {
         fs::remove_file(world.data().join("benchmarks/piqa.jsonl")).unwrap();
     };
     check(spoil, STUDY, &["piqa", "piqa.jsonl"]);
+}
+
+#[test]
+fn a_student_never_replaces_what_is_there() {
+    let world = World::new();
+    let mut prune = pycno(&world);
+    prune.args(["prune", "--method", "minitron-ffn", "--keep-hidden", "24", "--teacher"]);
+    prune.arg(world.teacher()).arg("--calibration");
+    prune.arg(world.data().join("corpora/calibration.txt")).arg("--out").arg(world.teacher());
+    let output = prune.output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(message.contains("is there already"), "{message}");
 }

@@ -42,6 +42,12 @@ pub enum StudyError {
         /// Why.
         source: Box<pycno_eval::EvalError>,
     },
+    /// A place for a student that is taken.
+    #[error("{} is there already; a student goes into a new folder", path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Another process works on this run.
     #[error("another process is writing {}; wait for it or choose another --run folder", path.display())]
     Locked {

@@ -1,8 +1,8 @@
 //! One stage alone, without a study: prune one model, score one model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use pycno_data::{Batch, Role, Slice, Tokenizer, corpus, pack};
+use pycno_data::{Role, Slice, Tokenizer, corpus, pack};
 use pycno_eval::{
     EvalOptions, Journal, Progress, Selection, TaskItems, evaluate, items, task_score,
 };
@@ -15,7 +15,7 @@ use pycno_prune::{Provenance, PruneConfig, Statistics, fingerprint, plan, slice}
 use pycno_record::{TaskScore, atomic};
 use pycno_units::Seed;
 
-use crate::{StudyError, Surroundings, Watcher, shipped, store::write_json};
+use crate::{StudyError, Surroundings, Watcher, shipped, statistics, store::write_json};
 
 /// What to prune, how, and where it goes.
 #[derive(Clone, Debug)]
@@ -61,13 +61,24 @@ pub fn prune(
     watch: &mut dyn Watcher,
 ) -> Result<(ParamCounts, ParamCounts), StudyError> {
     let failed = |source| StudyError::Prune { student: order.out.display().to_string(), source };
+    if order.out.exists() {
+        return Err(StudyError::Exists { path: order.out.clone() });
+    }
     let checkpoint = source::open(&order.teacher, &around.remote())?;
     let statistics = measure(order, &checkpoint, around, watch)?;
     let plan = plan(&order.config, &statistics, &checkpoint.spec).map_err(failed)?;
     let student = slice(&checkpoint, &plan).map_err(failed)?;
-    hf::write(&student, &order.out, SaveDtype::F32)?;
-    atomic::write_file(&order.out.join("plan.json"), plan.to_json().as_bytes())?;
+    let aside = aside(&order.out);
+    hf::write(&student, &aside, SaveDtype::F32)?;
+    atomic::write_file(&aside.join("plan.json"), plan.to_json().as_bytes())?;
+    atomic::publish_dir(&aside, &order.out)?;
     Ok((checkpoint.param_counts(), student.param_counts()))
+}
+
+/// Where the folder is prepared: beside its place, named after this process.
+fn aside(out: &Path) -> PathBuf {
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    out.with_file_name(format!(".{name}.{}", std::process::id()))
 }
 
 fn measure(
@@ -87,13 +98,10 @@ fn measure(
         checkpoint: fingerprint(checkpoint),
         calibration: calibration.manifest.hash.clone(),
     };
-    let mut statistics = Statistics::new(decoder.spec(), provenance);
     watch.begin("statistics", calibration.sequences.len() as u64);
-    for sequences in calibration.sequences.chunks(8) {
-        let batch = Batch { ids: sequences.to_vec() };
-        statistics.observe(&decoder, batch.tensor(&device)).map_err(failed)?;
-        watch.advance(statistics.sequences() as u64, "sequences");
-    }
+    let mut advance = |done| watch.advance(done, "sequences");
+    let statistics =
+        statistics::measure(&decoder, provenance, &calibration, &mut advance).map_err(failed)?;
     watch.end();
     Ok(statistics)
 }
@@ -140,7 +148,7 @@ pub fn eval(
 fn tasks(order: &EvalOrder, around: &Surroundings) -> Result<Vec<TaskItems>, StudyError> {
     let selection = Selection { limit: order.limit, seed: order.seed };
     let load = |name: &String| {
-        let task = shipped::task(name, std::path::Path::new(""))?;
+        let task = shipped::task(name, Path::new(""))?;
         let data = around.data_folder(&format!("task {name}"))?;
         let loaded = items::load(&task, data, selection);
         loaded.map_err(|source| StudyError::Task { task: name.clone(), source: Box::new(source) })

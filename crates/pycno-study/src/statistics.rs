@@ -1,13 +1,14 @@
 //! The statistics stage: one pass over the calibration sequences, kept for every rule and ratio.
 
 use pycno_data::{Batch, Shard};
-use pycno_prune::{Provenance, Statistics};
+use pycno_model::Decoder;
+use pycno_prune::{Provenance, PruneError, Statistics};
 
 use crate::{StudyError, model::Model, stage::Stage, store::StageId};
 
 const FILE: &str = "statistics.json";
 
-/// Sequences a forward pass; also how often the pass is saved.
+/// Sequences a forward pass.
 const BATCH: usize = 8;
 
 /// The statistics of a model, from an earlier run if there are any.
@@ -33,13 +34,27 @@ pub(crate) fn statistics(
     }
     stage.begin(&label, calibration.sequences.len() as u64)?;
     let decoder = model.decoder(stage.dtype, &stage.device)?;
-    let mut statistics = Statistics::new(decoder.spec(), provenance);
-    for sequences in calibration.sequences.chunks(BATCH) {
-        let batch = Batch { ids: sequences.to_vec() };
-        statistics.observe(&decoder, batch.tensor(&stage.device)).map_err(failed)?;
-        stage.watch.advance(statistics.sequences() as u64, "");
-    }
+    let statistics =
+        measure(&decoder, provenance, calibration, &mut |done| stage.watch.advance(done, ""))
+            .map_err(failed)?;
     stage.publish_text(&id, FILE, &statistics.to_json())?;
     stage.end(&label)?;
+    Ok(statistics)
+}
+
+/// Runs the decoder over the calibration sequences; `advance` hears how many are done.
+pub(crate) fn measure(
+    decoder: &Decoder,
+    provenance: Provenance,
+    calibration: &Shard,
+    advance: &mut dyn FnMut(u64),
+) -> Result<Statistics, PruneError> {
+    let mut statistics = Statistics::new(decoder.spec(), provenance);
+    let device = decoder.head_weight().device();
+    for sequences in calibration.sequences.chunks(BATCH) {
+        let batch = Batch { ids: sequences.to_vec() };
+        statistics.observe(decoder, batch.tensor(&device))?;
+        advance(statistics.sequences() as u64);
+    }
     Ok(statistics)
 }
