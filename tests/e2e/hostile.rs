@@ -130,6 +130,18 @@ fn a_student_of_a_student_that_is_not_there() {
 }
 
 #[test]
+fn an_answer_longer_than_the_model_can_read() {
+    let spoil = |world: &World| {
+        let words = "cat ".repeat(200);
+        let line = format!(
+            "{{\"query\": \"Question : x\", \"choices\": [\"a\", \"{words}\"], \"gold\": 0}}"
+        );
+        fs::write(world.data().join("benchmarks/piqa.jsonl"), line).unwrap();
+    };
+    check(spoil, STUDY, &["piqa", "128 tokens"]);
+}
+
+#[test]
 fn a_task_without_its_file() {
     let spoil = |world: &World| {
         fs::remove_file(world.data().join("benchmarks/piqa.jsonl")).unwrap();

@@ -37,9 +37,10 @@ pub struct Run {
 pub fn run(file: &StudyFile, run: &Run, watch: &mut dyn Watcher) -> Result<Record, StudyError> {
     let study = Study::resolve(file, &run.around)?;
     let teacher = teacher(&study, watch)?;
-    planned(&study, &teacher.checkpoint()?.spec)?; // what cannot work fails before anything is computed
-    let tokenizer = Tokenizer::from_files(&teacher.checkpoint()?.files)?;
-    let texts = texts::read(&study, tokenizer)?;
+    let checkpoint = teacher.checkpoint()?;
+    planned(&study, &checkpoint.spec)?; // what cannot work fails before anything is computed
+    let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
+    let texts = texts::read(&study, tokenizer, checkpoint.spec.max_positions)?;
 
     let store = RunStore::open(&run.root)?;
     let mut stage = Stage {

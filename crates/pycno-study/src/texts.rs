@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pycno_data::{Packed, Role, Shard, Slice, Tokenizer, corpus, disjoint, pack};
-use pycno_eval::{Selection, TaskItems, TaskKind, items};
+use pycno_eval::{Selection, TaskItems, TaskKind, items, request};
 use pycno_record::DataUse;
 
 use crate::{StudyError, resolve::Study};
@@ -17,8 +17,13 @@ pub(crate) struct Texts {
     pub(crate) uses: Vec<DataUse>,
 }
 
-/// Reads all texts and refuses any that serve two roles.
-pub(crate) fn read(study: &Study, tokenizer: Tokenizer) -> Result<Texts, StudyError> {
+/// Reads all texts and refuses any that serve two roles, or that a model of so many positions cannot
+/// be asked.
+pub(crate) fn read(
+    study: &Study,
+    tokenizer: Tokenizer,
+    max_positions: usize,
+) -> Result<Texts, StudyError> {
     let config = &study.config.data;
     let sequences = config.calibration.sequences;
     let packed = packed(study, &config.calibration.source, &tokenizer, config.calibration.length)?;
@@ -36,6 +41,7 @@ pub(crate) fn read(study: &Study, tokenizer: Tokenizer) -> Result<Texts, StudyEr
     };
     let tasks = tasks(study)?;
     check_disjoint(&calibration, train.as_ref(), &tasks)?;
+    check_encodes(&tasks, &tokenizer, max_positions)?;
     let uses = uses(study, &calibration, train.as_ref(), &tasks);
     Ok(Texts { tokenizer, calibration, train, tasks, uses })
 }
@@ -66,6 +72,21 @@ fn task_items(
     let selection = Selection { limit, seed: study.config.study.seed.split("items") };
     items::load(task, data, selection)
         .map_err(|source| StudyError::Task { task: task.name.clone(), source: Box::new(source) })
+}
+
+/// What no model can be asked fails before anything is computed, not after hours of training.
+fn check_encodes(
+    tasks: &[TaskItems],
+    tokenizer: &Tokenizer,
+    max_positions: usize,
+) -> Result<(), StudyError> {
+    for items in tasks {
+        request::encode(items, tokenizer, max_positions).map_err(|source| StudyError::Task {
+            task: items.task.name.clone(),
+            source: Box::new(source),
+        })?;
+    }
+    Ok(())
 }
 
 fn check_disjoint(
