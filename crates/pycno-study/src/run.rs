@@ -40,7 +40,9 @@ pub fn run(file: &StudyFile, run: &Run, watch: &mut dyn Watcher) -> Result<Recor
     let checkpoint = teacher.checkpoint()?;
     planned(&study, &checkpoint.spec)?; // what cannot work fails before anything is computed
     let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
+    watch.begin("texts", 1);
     let texts = texts::read(&study, tokenizer, checkpoint.spec.max_positions)?;
+    watch.end();
 
     let store = RunStore::open(&run.root)?;
     let mut stage = Stage {
@@ -61,7 +63,9 @@ pub fn run(file: &StudyFile, run: &Run, watch: &mut dyn Watcher) -> Result<Recor
         .map(|model| score(&mut stage, &texts, model))
         .collect::<Result<Vec<_>, _>>()?;
     let origin = (run.around.device, run.command.as_str());
+    stage.watch.begin("weigh", 1);
     let record = record(&study, &texts, &models, &outcomes, origin)?;
+    stage.watch.end();
     pycno_record::write(&record, &run.root.join("record.json"))?;
     Ok(record)
 }
