@@ -298,9 +298,15 @@ fn task_of<'a>(model: &'a ModelRecord, task: &str) -> Option<&'a TaskScore> {
     model.tasks.iter().find(|score| score.task == task)
 }
 
+/// A task without a score has a loss all the same.
 fn score_of(model: &ModelRecord, task: &str) -> String {
-    task_of(model, task)
-        .map_or_else(|| NONE.to_owned(), |task| number::score(task.score, task.stderr))
+    task_of(model, task).map_or_else(
+        || NONE.to_owned(),
+        |task| match task.score {
+            Some(score) => number::score(Some(score), task.stderr),
+            None => format!("{} bits/byte", number::loss(task.gold_bits.0)),
+        },
+    )
 }
 
 fn name_of(model: Option<&ModelRecord>) -> String {
