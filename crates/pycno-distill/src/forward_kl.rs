@@ -64,15 +64,17 @@ impl ForwardKl {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Distribution, Tensor};
+    use burn::tensor::{Device, Tensor, TensorData};
 
     use super::*;
 
     fn pair(scale: f64) -> HeadPair {
-        let device = Device::flex();
-        device.seed(7);
+        // Repeatable, unlike Burn's generator, which all tests of a process share.
         let random = |shape: [usize; 2]| {
-            Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device) * scale
+            let n = shape[0] * shape[1];
+            let wave = |i: usize| 1.4 * ((i * i * 7 + 3 * i + shape[0]) as f32).sin();
+            let values: Vec<f32> = (0..n).map(wave).collect();
+            Tensor::<2>::from_data(TensorData::new(values, shape), &Device::flex()) * scale
         };
         HeadPair {
             student_hidden: random([9, 4]),
@@ -101,7 +103,8 @@ mod tests {
     fn chunks_do_not_matter() {
         let whole = ForwardKl::default().gradients(&pair(1.0));
         let parts = ForwardKl { chunk_rows: 2, ..ForwardKl::default() }.gradients(&pair(1.0));
-        assert!((whole.loss - parts.loss).abs() < 1e-9);
+        // Matrix products of other shapes may round f32 logits otherwise.
+        assert!((whole.loss - parts.loss).abs() < 1e-6);
         assert!(norm(whole.d_head - parts.d_head) < 1e-6);
     }
 }

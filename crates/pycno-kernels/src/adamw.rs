@@ -131,9 +131,10 @@ fn composed(slot: Slot, gradient: Tensor<1>, by: Factors) -> Slot {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::Device;
 
     use super::*;
+    use crate::noise::Noise;
 
     fn tensor(values: &[f32]) -> Tensor<1> {
         Tensor::from_data(values, &Device::flex())
@@ -197,7 +198,8 @@ mod tests {
     #[test]
     fn both_versions_agree_over_many_blocks() {
         let n = 2 * BLOCK + 3;
-        let random = || Tensor::random([n], Distribution::Normal(0.0, 1.0), &Device::flex());
+        let mut noise = Noise::new(n as u64);
+        let mut random = || noise.tensor([n], 1.0);
         let slot = Slot { weight: random(), first: random(), second: random().abs() };
         let how = AdamWStep { gradient_scale: 0.3, ..step(5) };
         let gradient = random();

@@ -73,13 +73,8 @@ fn outside_window(seq: usize, keys: usize, window: usize, like: &Tensor<4>) -> T
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Distribution};
-
     use super::*;
-
-    fn random(shape: [usize; 4]) -> Tensor<4> {
-        Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
-    }
+    use crate::noise::Noise;
 
     fn host(x: Tensor<4>) -> Vec<f64> {
         x.into_data().iter::<f64>().collect()
@@ -113,11 +108,11 @@ mod tests {
 
     #[track_caller]
     fn check([n_heads, n_kv_heads, seq, keys]: [usize; 4], window: Option<usize>) {
-        Device::flex().seed(seq as u64);
+        let mut noise = Noise::new(seq as u64);
         let heads = Heads {
-            query: random([1, n_heads, seq, 4]),
-            key: random([1, n_kv_heads, keys, 4]),
-            value: random([1, n_kv_heads, keys, 4]),
+            query: noise.tensor([1, n_heads, seq, 4], 1.0),
+            key: noise.tensor([1, n_kv_heads, keys, 4], 1.0),
+            value: noise.tensor([1, n_kv_heads, keys, 4], 1.0),
         };
         let expect = reference(&heads, window.unwrap_or(usize::MAX / 2));
         let tracked =

@@ -8,5 +8,7 @@ pub mod adamw;
 pub mod attention;
 pub mod head;
 mod host;
+#[cfg(test)]
+mod noise;
 pub mod norm;
 pub mod rope;

@@ -1,26 +1,23 @@
 //! Checks of the head's losses: against `f64` formulas, finite differences and autodiff.
 
-use burn::tensor::{Device, Distribution, TensorData, activation::log_softmax};
+use burn::tensor::{Device, TensorData, activation::log_softmax};
 use proptest::prelude::*;
 
 use super::*;
+use crate::noise::Noise;
 
 /// Gradients in `f32` against the same in `f64`, relative to the largest entry.
 const TOLERANCE: f64 = 1e-5;
 /// A mean of `f32` logits' losses against the same in `f64`.
 const LOSS_TOLERANCE: f64 = 2e-6;
 
-fn random(shape: [usize; 2], std: f64) -> Tensor<2> {
-    Tensor::random(shape, Distribution::Normal(0.0, std), &Device::flex())
-}
-
 fn pair([rows, d_student, d_teacher, vocab]: [usize; 4]) -> HeadPair {
-    Device::flex().seed((rows * 31 + d_student * 7 + vocab) as u64);
+    let mut noise = Noise::new((rows * 31 + d_student * 7 + vocab) as u64);
     HeadPair {
-        student_hidden: random([rows, d_student], 1.0),
-        student_head: random([d_student, vocab], 0.7),
-        teacher_hidden: random([rows, d_teacher], 1.0),
-        teacher_head: random([d_teacher, vocab], 0.7),
+        student_hidden: noise.tensor([rows, d_student], 1.0),
+        student_head: noise.tensor([d_student, vocab], 0.7),
+        teacher_hidden: noise.tensor([rows, d_teacher], 1.0),
+        teacher_head: noise.tensor([d_teacher, vocab], 0.7),
     }
 }
 
@@ -146,7 +143,8 @@ fn forward_kl_equals_autodiff_of_the_composed_form() {
 #[test]
 fn cross_entropy_equals_autodiff_of_the_composed_form() {
     for ([rows, d, vocab], chunk_rows) in [([64, 16, 501], 17), ([1, 3, 9], 4), ([8, 5, 2], 8)] {
-        let (hidden, head) = (random([rows, d], 1.0), random([d, vocab], 0.7));
+        let mut noise = Noise::new(rows as u64);
+        let (hidden, head) = (noise.tensor([rows, d], 1.0), noise.tensor([d, vocab], 0.7));
         let targets: Vec<u32> = (0..rows).map(|i| u32::try_from(i * 7 % vocab).unwrap()).collect();
         let index: Vec<i64> = targets.iter().map(|x| i64::from(*x)).collect();
         let index = TensorData::new(index, [rows, 1]);
@@ -186,7 +184,8 @@ fn both_versions_agree() {
 }
 
 fn equal_models(rows: usize, vocab: usize) -> HeadPair {
-    let (hidden, head) = (random([rows, 6], 1.0), random([6, vocab], 1.0));
+    let mut noise = Noise::new(rows as u64);
+    let (hidden, head) = (noise.tensor([rows, 6], 1.0), noise.tensor([6, vocab], 1.0));
     HeadPair {
         student_hidden: hidden.clone(),
         student_head: head.clone(),
