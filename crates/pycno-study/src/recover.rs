@@ -56,7 +56,7 @@ pub(crate) fn recovered(
         folder
     } else {
         let (student, steps) = run(stage, &job)?;
-        let prepared = stage.prepare(&job.id)?;
+        let prepared = stage.store.prepare(&job.id)?;
         write_json(&prepared.join(STEPS), &steps)?;
         let folder = publish(stage, &job.id, &prepared, &student, dtype)?;
         stage.end(&job.label)?;

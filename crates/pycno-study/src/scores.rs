@@ -1,13 +1,16 @@
 //! The evaluation stage: every model on every task, item by item.
 
-use pycno_eval::{EvalOptions, Journal, Progress, TaskOutcome, evaluate};
+use std::path::Path;
+
+use pycno_eval::{EvalOptions, Journal, TaskOutcome, evaluate};
 
 use crate::{
     StudyError,
     model::Model,
     stage::Stage,
-    store::{StageId, read_json},
+    store::{StageId, json, read_json},
     texts::Texts,
+    watcher::batches,
 };
 
 const FILE: &str = "outcomes.json";
@@ -29,16 +32,11 @@ pub(crate) fn score(
     let options = EvalOptions { journal: Some(journal), ..EvalOptions::default() };
     let decoder = model.decoder(stage.dtype, &stage.device)?;
     stage.begin(&label, 0)?;
-    let watch = &mut *stage.watch;
-    let mut progress = |Progress { done, total }| {
-        watch.resize(total as u64);
-        watch.advance(done as u64, "batches");
-    };
-    let outcomes =
-        evaluate(&decoder, &texts.tokenizer, &texts.tasks, &options, &mut progress).map_err(
-            |source| StudyError::Eval { model: model.name.clone(), source: Box::new(source) },
-        )?;
-    stage.store.publish_json(&id, FILE, &outcomes)?;
+    let (tokenizer, tasks) = (&texts.tokenizer, &texts.tasks);
+    let outcomes = evaluate(&decoder, tokenizer, tasks, &options, &mut batches(stage.watch));
+    let failed = |source| StudyError::Eval { model: model.name.clone(), source: Box::new(source) };
+    let outcomes = outcomes.map_err(failed)?;
+    stage.store.publish_file(&id, FILE, &json(Path::new(FILE), &outcomes)?)?;
     stage.end(&label)?;
     Ok(outcomes)
 }

@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pycno_data::{Role, Slice, Tokenizer, corpus, pack};
-use pycno_eval::{
-    EvalOptions, Journal, Progress, Selection, TaskItems, evaluate, items, task_score,
-};
+use pycno_eval::{EvalOptions, Journal, Selection, TaskItems, evaluate, items, task_score};
 use pycno_model::{
     Checkpoint, Decoder, ParamCounts,
     hf::{self, SaveDtype},
@@ -15,7 +13,9 @@ use pycno_prune::{Provenance, PruneConfig, Statistics, fingerprint, plan, slice}
 use pycno_record::{TaskScore, atomic};
 use pycno_units::Seed;
 
-use crate::{StudyError, Surroundings, Watcher, shipped, statistics, store::write_json};
+use crate::{
+    StudyError, Surroundings, Watcher, shipped, statistics, store::write_json, watcher::batches,
+};
 
 /// What to prune, how, and where it goes.
 #[derive(Clone, Debug)]
@@ -132,12 +132,8 @@ pub fn eval(
         .map(|out| Journal { path: out.join("journal.jsonl"), key: fingerprint(&checkpoint) });
     let options = EvalOptions { journal, ..EvalOptions::default() };
     watch.begin("eval", 0);
-    let mut progress = |Progress { done, total }| {
-        watch.resize(total as u64);
-        watch.advance(done as u64, "batches");
-    };
-    let outcomes =
-        evaluate(&decoder, &tokenizer, &tasks, &options, &mut progress).map_err(failed)?;
+    let outcomes = evaluate(&decoder, &tokenizer, &tasks, &options, &mut batches(watch));
+    let outcomes = outcomes.map_err(failed)?;
     watch.end();
     if let Some(out) = &order.out {
         write_json(&out.join("outcomes.json"), &outcomes)?;

@@ -1,12 +1,12 @@
 //! What every stage has at hand: the run's folder, the device, someone to tell.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use pycno_model::ComputeDtype;
-use pycno_record::{Event, EventLog, atomic};
+use pycno_record::{Event, EventLog};
 
-use crate::{DeviceName, RunStore, StudyError, Watcher, store::StageId};
+use crate::{DeviceName, RunStore, StudyError, Watcher};
 
 /// Handed from stage to stage.
 pub(crate) struct Stage<'a> {
@@ -50,28 +50,5 @@ impl Stage<'_> {
             ComputeDtype::F32 => self.device_name.to_string(),
             dtype => format!("{} {dtype}", self.device_name),
         }
-    }
-
-    /// A folder to prepare a stage's result in; empty.
-    pub(crate) fn prepare(&self, id: &StageId) -> Result<PathBuf, StudyError> {
-        let prepared = self.store.work(id)?.join("prepared");
-        let failed = |source| StudyError::WriteFile { path: prepared.clone(), source };
-        if prepared.is_dir() {
-            std::fs::remove_dir_all(&prepared).map_err(failed)?;
-        }
-        std::fs::create_dir_all(&prepared).map_err(failed)?;
-        Ok(prepared)
-    }
-
-    /// Publishes a stage whose result is one text.
-    pub(crate) fn publish_text(
-        &self,
-        id: &StageId,
-        file: &str,
-        text: &str,
-    ) -> Result<PathBuf, StudyError> {
-        let prepared = self.prepare(id)?;
-        atomic::write_file(&prepared.join(file), text.as_bytes())?;
-        self.store.publish(id, &prepared)
     }
 }

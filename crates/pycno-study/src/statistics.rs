@@ -37,7 +37,7 @@ pub(crate) fn statistics(
     let statistics =
         measure(&decoder, provenance, calibration, &mut |done| stage.watch.advance(done, ""))
             .map_err(failed)?;
-    stage.publish_text(&id, FILE, &statistics.to_json())?;
+    stage.store.publish_file(&id, FILE, statistics.to_json().as_bytes())?;
     stage.end(&label)?;
     Ok(statistics)
 }

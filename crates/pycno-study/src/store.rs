@@ -112,30 +112,47 @@ impl RunStore {
         Ok(done)
     }
 
-    /// Publishes a stage whose result is one JSON file.
+    /// An empty folder to prepare a stage's result in.
+    ///
+    /// # Errors
+    ///
+    /// [`StudyError::WriteFile`] if it cannot be emptied or made.
+    pub fn prepare(&self, id: &StageId) -> Result<PathBuf, StudyError> {
+        let prepared = self.work(id)?.join("prepared");
+        let failed = |source| StudyError::WriteFile { path: prepared.clone(), source };
+        if prepared.is_dir() {
+            fs::remove_dir_all(&prepared).map_err(failed)?;
+        }
+        fs::create_dir_all(&prepared).map_err(failed)?;
+        Ok(prepared)
+    }
+
+    /// Publishes a stage whose result is one file.
     ///
     /// # Errors
     ///
     /// As [`RunStore::publish`].
-    pub fn publish_json(
+    pub fn publish_file(
         &self,
         id: &StageId,
         file: &str,
-        value: &impl Serialize,
+        bytes: &[u8],
     ) -> Result<PathBuf, StudyError> {
-        let prepared = self.work(id)?.join("prepared");
-        fs::create_dir_all(&prepared)
-            .map_err(|source| StudyError::WriteFile { path: prepared.clone(), source })?;
-        write_json(&prepared.join(file), value)?;
+        let prepared = self.prepare(id)?;
+        atomic::write_file(&prepared.join(file), bytes)?;
         self.publish(id, &prepared)
     }
 }
 
+/// A value as the bytes of a JSON file; `path` is for messages.
+pub(crate) fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, StudyError> {
+    serde_json::to_vec_pretty(value)
+        .map_err(|source| StudyError::Stage { path: path.to_owned(), source })
+}
+
 /// Writes a value as JSON, whole or not at all.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StudyError> {
-    let text = serde_json::to_vec_pretty(value)
-        .map_err(|source| StudyError::Stage { path: path.to_owned(), source })?;
-    Ok(atomic::write_file(path, &text)?)
+    Ok(atomic::write_file(path, &json(path, value)?)?)
 }
 
 /// Reads a stage's JSON file.
@@ -156,7 +173,7 @@ mod tests {
         let store = RunStore::open(folder.path()).unwrap();
         let id = StageId::new("eval", &("limit", 5), &["abc"]).unwrap();
         assert!(store.finished(&id).is_none());
-        let done = store.publish_json(&id, "x.json", &vec![1, 2]).unwrap();
+        let done = store.publish_file(&id, "x.json", b"[1, 2]").unwrap();
         assert_eq!(store.finished(&id), Some(done.clone()));
         assert_eq!(read_json::<Vec<u32>>(&done.join("x.json")).unwrap(), [1, 2]);
         for other in [

@@ -78,7 +78,7 @@ fn pruned(
     let checkpoint = from.checkpoint()?;
     let plan = plan(config, &measured, &checkpoint.spec).map_err(failed)?;
     let student = slice(&checkpoint, &plan).map_err(failed)?;
-    let prepared = stage.prepare(&id)?;
+    let prepared = stage.store.prepare(&id)?;
     atomic::write_file(&prepared.join("plan.json"), plan.to_json().as_bytes())?;
     let folder = publish(stage, &id, &prepared, &student, export)?;
     stage.end(&label)?;

@@ -1,5 +1,7 @@
 //! How a run tells what it is doing. The command line draws bars; tests listen.
 
+use pycno_eval::Progress;
+
 /// Told of every stage as it starts, moves and ends.
 pub trait Watcher {
     /// A stage begins; `total` is its number of units, 0 if unknown.
@@ -14,6 +16,14 @@ pub trait Watcher {
     fn reused(&mut self, stage: &str);
     /// Milliseconds since 1970, for events; records hold no time.
     fn now_ms(&self) -> u64;
+}
+
+/// Passes the progress of an evaluation on, batch by batch.
+pub(crate) fn batches(watch: &mut dyn Watcher) -> impl FnMut(Progress) + '_ {
+    |Progress { done, total }| {
+        watch.resize(total as u64);
+        watch.advance(done as u64, "batches");
+    }
 }
 
 /// Hears nothing.
