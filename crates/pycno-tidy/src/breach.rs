@@ -20,6 +20,19 @@ impl Breach {
     }
 }
 
+/// Finds forbidden words in numbered lines of a file.
+pub(crate) fn found<'a>(
+    path: &str,
+    lines: impl Iterator<Item = (usize, &'a str)>,
+    forbidden: &[&str],
+) -> Vec<Breach> {
+    lines
+        .flat_map(|(number, line)| forbidden.iter().map(move |word| (number, line, word)))
+        .filter(|(_, line, word)| line.contains(**word))
+        .map(|(number, _, word)| Breach::new(path, number, format!("found `{word}`")))
+        .collect()
+}
+
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.path, self.line, self.found)

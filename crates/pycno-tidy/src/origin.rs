@@ -1,6 +1,6 @@
 //! Nothing committed names the machine it was written on or a package registry's host.
 
-use crate::{Breach, TextFile};
+use crate::{Breach, TextFile, breach};
 
 /// Machine paths and hosts; written in two halves so that this file does not find itself.
 const FORBIDDEN: [&str; 9] = [
@@ -17,11 +17,7 @@ const FORBIDDEN: [&str; 9] = [
 
 /// Finds machine paths and registry hosts in any text.
 pub fn breaches(file: &TextFile) -> Vec<Breach> {
-    file.numbered()
-        .flat_map(|(number, line)| FORBIDDEN.map(|word| (number, line, word)))
-        .filter(|(_, line, word)| line.contains(word))
-        .map(|(number, _, word)| Breach::new(&file.path, number, format!("found `{word}`")))
-        .collect()
+    breach::found(&file.path, file.numbered(), &FORBIDDEN)
 }
 
 #[cfg(test)]

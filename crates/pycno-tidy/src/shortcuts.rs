@@ -1,6 +1,6 @@
 //! No test is switched off, no panic stands for an answer, nothing is left to do in silence.
 
-use crate::{Breach, TextFile, code};
+use crate::{Breach, TextFile, breach, code};
 
 /// What must not stand in code; written in two halves so that this file does not find itself.
 const FORBIDDEN: [&str; 4] = [
@@ -15,11 +15,7 @@ pub fn breaches(file: &TextFile) -> Vec<Breach> {
     if !file.ends_in(&["rs"]) {
         return Vec::new();
     }
-    code::lines(file)
-        .flat_map(|(number, line)| FORBIDDEN.map(|word| (number, line, word)))
-        .filter(|(_, line, word)| line.contains(word))
-        .map(|(number, _, word)| Breach::new(&file.path, number, format!("found `{word}`")))
-        .collect()
+    breach::found(&file.path, code::lines(file), &FORBIDDEN)
 }
 
 #[cfg(test)]
