@@ -13,6 +13,9 @@ fn parse(path: &str, text: &str) -> Result<(), String> {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
         ["configs", "rulers", _] => pycno_density::Ruler::parse(text).map(drop).map_err(chain),
+        ["configs", "ruler-specs", _] => {
+            toml::from_str::<pycno_density::RulerSpec>(text).map(drop).map_err(chain)
+        }
         ["configs", "tasks", _] => pycno_eval::Task::parse(text, path).map(drop).map_err(chain),
         ["experiments", _, "study.toml"] => {
             pycno_study::parse(text, Path::new(path)).map(drop).map_err(chain)

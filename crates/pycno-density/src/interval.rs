@@ -4,10 +4,25 @@
 //! not a number. A draw without even an order (`None`) is put where it harms an end most, so an
 //! end is a number only if at most 2.5 % of the draws lie or may lie beyond numbers there.
 
+use statrs::distribution::{ContinuousCDF as _, Normal};
+
 use crate::{Interval, Verdict};
 
 /// Coverage aimed at.
 const LEVEL: f64 = 0.95;
+
+/// Draws of a quantity on the log scale, with what a corrected interval needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Draws {
+    /// By draw: infinite beyond floor or ceiling, `None` where a refit failed.
+    pub(crate) logs: Vec<Option<f64>>,
+    /// The estimate itself.
+    pub(crate) point: f64,
+    /// What each run, point and item adds to the estimate's error (jackknife).
+    pub(crate) influences: Vec<f64>,
+    /// Share of draws that another basin fits better.
+    pub(crate) elsewhere: f64,
+}
 
 /// The ends on the log scale; infinite where 2.5 % of the draws are.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,7 +36,12 @@ struct Ends {
 /// An end in the infinite part is open (`None`), but an *upper* end at minus infinity is the
 /// number 0: nearly all draws are at or below the floor, whose size is the limit 0.
 pub(crate) fn interval(draws: &[Option<f64>]) -> Interval {
-    let Ends { low, high } = ends(draws);
+    let tail = (1.0 - LEVEL) / 2.0;
+    interval_at(draws, (tail, 1.0 - tail))
+}
+
+fn interval_at(draws: &[Option<f64>], shares: (f64, f64)) -> Interval {
+    let Ends { low, high } = ends(draws, shares);
     let finite = draws.iter().flatten().filter(|draw| draw.is_finite()).count();
     Interval {
         low: low.is_finite().then(|| low.exp()),
@@ -31,9 +51,41 @@ pub(crate) fn interval(draws: &[Option<f64>]) -> Interval {
     }
 }
 
+/// Bias-corrected and accelerated interval of `exp(draw)` (Efron 1987,
+/// [doi 10.1080/01621459.1987.10478410](https://doi.org/10.1080/01621459.1987.10478410)).
+///
+/// Bias: the share of draws below the estimate. Acceleration: the skewness of the influences,
+/// `sum u^3 / (6 (sum u^2)^1.5)`, over all runs, points and items together, as they are independent.
+/// `None` without an estimate, or where the correction leaves the draws.
+pub(crate) fn bca(draws: &Draws) -> Option<Interval> {
+    let normal = Normal::standard();
+    let n = draws.logs.len() as f64;
+    let below = draws.logs.iter().flatten().filter(|draw| **draw < draws.point).count() as f64;
+    let bias = normal.inverse_cdf(below / n);
+    let moment = |power: i32| draws.influences.iter().map(|u| u.powi(power)).sum::<f64>();
+    let acceleration = moment(3) / (6.0 * moment(2).powf(1.5));
+    let share = |tail: f64| {
+        let z = bias + normal.inverse_cdf(tail);
+        normal.cdf(bias + z / (1.0 - acceleration * z))
+    };
+    let tail = (1.0 - LEVEL) / 2.0;
+    let (low, high) = (share(tail), share(1.0 - tail));
+    let usable = draws.point.is_finite() && low > 1.0 / n && high < 1.0 - 1.0 / n && low < high;
+    usable.then(|| interval_at(&draws.logs, (low, high)))
+}
+
+/// Two-sided bootstrap p of a log ratio of zero: twice the smaller share of draws on one side, a draw
+/// without an order counting for both; at least one draw in `n + 1` each.
+pub(crate) fn p_value(log_ratios: &[Option<f64>]) -> f64 {
+    let beyond = |is: fn(f64) -> bool| log_ratios.iter().filter(|d| d.is_none_or(is)).count();
+    let smaller = beyond(|d| d <= 0.0).min(beyond(|d| d >= 0.0)) as f64;
+    (2.0 * (smaller + 1.0) / (log_ratios.len() as f64 + 1.0)).min(1.0)
+}
+
 /// Raised or lowered if the whole interval of log ratios, infinite ends too, is on one side of 0.
 pub(crate) fn verdict(log_ratios: &[Option<f64>]) -> Verdict {
-    let Ends { low, high } = ends(log_ratios);
+    let tail = (1.0 - LEVEL) / 2.0;
+    let Ends { low, high } = ends(log_ratios, (tail, 1.0 - tail));
     if low > 0.0 {
         Verdict::Raised
     } else if high < 0.0 {
@@ -49,16 +101,15 @@ pub(crate) fn difference(student: Option<f64>, teacher: Option<f64>) -> Option<f
     (!difference.is_nan()).then_some(difference)
 }
 
-fn ends(draws: &[Option<f64>]) -> Ends {
+fn ends(draws: &[Option<f64>], (low, high): (f64, f64)) -> Ends {
     let sorted = |missing: f64| {
         let mut values: Vec<f64> = draws.iter().map(|draw| draw.unwrap_or(missing)).collect();
         values.sort_by(f64::total_cmp);
         values
     };
-    let tail = (1.0 - LEVEL) / 2.0;
     Ends {
-        low: quantile(&sorted(f64::NEG_INFINITY), tail),
-        high: quantile(&sorted(f64::INFINITY), 1.0 - tail),
+        low: quantile(&sorted(f64::NEG_INFINITY), low),
+        high: quantile(&sorted(f64::INFINITY), high),
     }
 }
 

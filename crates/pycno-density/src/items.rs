@@ -63,6 +63,20 @@ impl Items {
         })
     }
 
+    /// What each item adds to the error of the score, percent points: its distance from the mean of
+    /// its stratum, by its weight in the score.
+    pub(crate) fn influences(&self) -> Vec<f64> {
+        let mut influences = vec![0.0; self.results.len()];
+        for group in &self.groups {
+            let n = group.len() as f64;
+            let mean = group.iter().map(|i| self.results[*i]).sum::<f64>() / n;
+            for i in group {
+                influences[*i] = 100.0 * (self.results[*i] - mean) / n / self.groups.len() as f64;
+            }
+        }
+        influences
+    }
+
     fn mean_of_means(&self, mut sum: impl FnMut(&[usize]) -> f64) -> f64 {
         let total: f64 = self.groups.iter().map(|group| sum(group) / group.len() as f64).sum();
         100.0 * total / self.groups.len() as f64
@@ -98,17 +112,14 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
+    use crate::{DirectRecipe, Recipe};
 
     fn spec() -> TaskSpec {
         let floor = Score::from_percent(50.0).unwrap();
-        let text = str::to_owned;
-        TaskSpec {
-            name: text("pairs"),
-            metric: text("acc"),
-            floor,
-            suite: text("a"),
-            fixed_ceiling: None,
-        }
+        let recipe = DirectRecipe { floor, ceiling: None, suites: vec!["a".to_owned()] };
+        let (name, metric) = ("pairs".to_owned(), "acc".to_owned());
+        let recipe = Recipe::Direct(recipe);
+        TaskSpec { name, metric, mean_of: Vec::new(), recipe, published: None }
     }
 
     fn items(results: &[f64], strata: Option<&[&str]>) -> TaskItems {

@@ -28,7 +28,7 @@ pub enum StudyError {
         wanted: String,
     },
     /// Weighing failed.
-    #[error("density")]
+    #[error("the density core refused")]
     Density {
         /// Why.
         #[from]

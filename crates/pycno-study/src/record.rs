@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pycno_density::{ReferencePoint, ScoreLaw};
+use pycno_density::{ScoreLaw, SizePoint};
 use pycno_eval::{TaskOutcome, task_score};
 use pycno_model::Checkpoint;
 use pycno_record::{
@@ -33,10 +33,15 @@ pub(crate) fn record(
 ) -> Result<Record, StudyError> {
     let sizes: Vec<Sizes> =
         models.iter().map(|model| sizes(study, model)).collect::<Result<_, _>>()?;
-    let scored: Vec<Scored<'_>> = sizes
+    let scored: Vec<Scored<'_>> = models
         .iter()
+        .zip(&sizes)
         .zip(outcomes)
-        .map(|(sizes, outcomes)| Scored { params: sizes.non_embedding, outcomes })
+        .map(|((model, sizes), outcomes)| Scored {
+            name: &model.name,
+            params: sizes.non_embedding,
+            outcomes,
+        })
         .collect();
     let weighings = weigh(study, &scored)?;
     let parts = models.iter().zip(sizes).zip(outcomes).zip(weighings);
@@ -116,13 +121,13 @@ fn ruler_use(study: &Study) -> Result<RulerUse, StudyError> {
 fn curve(study: &Study, tasks: &[&str]) -> Result<RulerCurve, StudyError> {
     let fit = study.ruler.mean_law(tasks)?;
     let points = study.ruler.reference_points(tasks)?;
-    let pair = |point: &ReferencePoint| (point.params, point.score);
+    let pair = |point: &SizePoint| (point.params, point.score);
     Ok(RulerCurve {
         points: points.iter().map(pair).collect(),
         law: sampled(&fit.law),
         floor: fit.law.floor(),
-        ceiling: fit.law.constants().ceiling,
-        residual: fit.card.residual_rms,
+        ceiling: fit.law.ceiling(),
+        residual: fit.card.score.residual_rms,
     })
 }
 

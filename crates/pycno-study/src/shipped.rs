@@ -8,7 +8,18 @@ use pycno_eval::{Task, task};
 use crate::StudyError;
 
 /// The rulers that travel in the binary.
-const RULERS: [(&str, &str); 1] = [("pythia", include_str!("../../../configs/rulers/pythia.toml"))];
+const RULERS: [(&str, &str); 5] = [
+    ("densing-2024", include_str!("../../../configs/rulers/densing-2024.toml")),
+    ("densing-2025", include_str!("../../../configs/rulers/densing-2025.toml")),
+    ("olmo-ladder", include_str!("../../../configs/rulers/olmo-ladder.toml")),
+    ("openlm", include_str!("../../../configs/rulers/openlm.toml")),
+    ("pythia", include_str!("../../../configs/rulers/pythia.toml")),
+];
+
+/// Names of the rulers that travel in the binary.
+pub fn ruler_names() -> Vec<&'static str> {
+    RULERS.iter().map(|(name, _)| *name).collect()
+}
 
 /// A ruler by name, or from a file if the text ends in `.toml`.
 ///
@@ -24,7 +35,7 @@ pub fn ruler(text: &str, folder: &Path) -> Result<Ruler, StudyError> {
     let found = RULERS.iter().find(|(name, _)| *name == text);
     let (_, toml) = found.ok_or_else(|| StudyError::UnknownRuler {
         text: text.to_owned(),
-        known: RULERS.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        known: ruler_names().into_iter().map(str::to_owned).collect(),
     })?;
     Ok(Ruler::parse(toml)?)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pycno_density::{Compared, RulerDraws, Subject, TaskItems, Weighed};
+use pycno_density::{Compared, Evidence, RulerDraws, Subject, TaskItems, Weighed};
 use pycno_eval::TaskOutcome;
 use pycno_record::Weighing;
 use pycno_units::ParamCount;
@@ -11,6 +11,7 @@ use crate::{StudyError, resolve::Study};
 
 /// What is weighed of a model: its size and what it got right.
 pub(crate) struct Scored<'a> {
+    pub(crate) name: &'a str,
     pub(crate) params: ParamCount,
     pub(crate) outcomes: &'a [TaskOutcome],
 }
@@ -33,7 +34,11 @@ pub(crate) fn weigh(study: &Study, models: &[Scored<'_>]) -> Result<Vec<Weighing
 
 fn subject(model: &Scored<'_>, tasks: &[&str]) -> Subject {
     let on_ruler = model.outcomes.iter().filter(|outcome| tasks.contains(&outcome.task.as_str()));
-    Subject { params: model.params, tasks: on_ruler.map(task_items).collect() }
+    Subject {
+        name: model.name.to_owned(),
+        params: model.params,
+        tasks: on_ruler.map(task_items).map(Evidence::Items).collect(),
+    }
 }
 
 /// Strata count only where a task has them.

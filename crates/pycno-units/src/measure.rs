@@ -36,6 +36,11 @@ impl BitsPerByte {
 }
 
 impl Score {
+    /// No item right.
+    pub const ZERO: Self = Self(0.0);
+    /// Every item right.
+    pub const FULL: Self = Self(100.0);
+
     /// A score given in percent.
     ///
     /// # Errors
