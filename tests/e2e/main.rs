@@ -1,7 +1,9 @@
 //! Whole runs through the binary, on a tiny world made on the spot.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod advise;
 mod hostile;
 mod interrupted;
 mod shell;
 mod study;
+mod weigh;

@@ -4,8 +4,10 @@
 mod args;
 mod bars;
 mod environment;
+mod sheet;
 mod table;
 mod verbs;
+mod words;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,10 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Prune(arguments) => verbs::prune::prune(&arguments),
         Verb::Eval(arguments) => verbs::eval::eval(&arguments),
         Verb::Density(arguments) => verbs::density::density(&arguments),
+        Verb::Ruler(verb) => verbs::ruler::ruler(&verb),
+        Verb::Trend(arguments) => verbs::trend::trend(&arguments),
+        Verb::Cost(arguments) => verbs::cost::cost(&arguments),
+        Verb::Advise(verb) => verbs::advise::advise(&verb),
         Verb::Report(arguments) => verbs::report::report(&arguments),
         Verb::Doctor(arguments) => verbs::doctor::doctor(&arguments),
     }

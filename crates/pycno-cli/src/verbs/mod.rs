@@ -1,15 +1,47 @@
-//! One file a verb.
+//! One file or folder a verb.
 
+use std::path::Path;
+
+use anyhow::ensure;
+use serde_json::Value;
+
+pub(crate) mod advise;
+pub(crate) mod cost;
 pub(crate) mod density;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod plan;
 pub(crate) mod prune;
 pub(crate) mod report;
+pub(crate) mod ruler;
 pub(crate) mod run;
+pub(crate) mod trend;
 
 /// Prints what the user asked for.
 #[expect(clippy::print_stdout, reason = "the one place results are printed")]
 pub(crate) fn show(text: &str) {
     print!("{text}");
+}
+
+/// Prints one JSON document.
+pub(crate) fn show_json(document: &Value) -> anyhow::Result<()> {
+    show(&format!("{}\n", serde_json::to_string_pretty(document)?));
+    Ok(())
+}
+
+/// What a plan or forecast takes for granted, to print below it.
+pub(crate) fn assumed(assumptions: &[&str]) -> String {
+    let lines: Vec<String> = assumptions.iter().map(|line| format!("  {line}\n")).collect();
+    format!("\nThis takes for granted:\n{}", lines.concat())
+}
+
+/// The same for `--json`.
+pub(crate) fn assumptions(assumptions: &[&str]) -> Value {
+    assumptions.iter().map(|line| Value::from(*line)).collect()
+}
+
+/// Refuses to write over a file that is there.
+pub(crate) fn refuse_existing(flag: &str, path: &Path) -> anyhow::Result<()> {
+    ensure!(!path.exists(), "{flag} {} is there already", path.display());
+    Ok(())
 }

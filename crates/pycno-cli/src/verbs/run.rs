@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use pycno_study::{Run, StudyFile};
 
 use super::{report, show};
-use crate::{args::RunArguments, bars::Bars, environment, table};
+use crate::{args::RunArguments, bars::Bars, environment, table, words};
 
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let given = &arguments.study;
@@ -52,9 +52,9 @@ fn summary(record: &pycno_record::Record) -> String {
             model.name.clone(),
             model.sizes.non_embedding.to_string(),
             weighing.mean_score.to_string(),
-            super::density::words(&weighing.overall),
-            against.map_or_else(String::new, super::density::ratio_words),
-            against.map_or_else(String::new, |c| format!("{:?}", c.verdict).to_lowercase()),
+            words::density(&weighing.overall),
+            against.map_or_else(String::new, words::ratio),
+            against.map_or("", |c| words::verdict(c.verdict)).to_owned(),
         ]
     }));
     format!("\n{}\n{}", record.study.question, table::layout(&rows))

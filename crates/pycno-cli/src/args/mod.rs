@@ -1,0 +1,184 @@
+//! The command line: verbs with few flags. What shapes a result is in the study file.
+
+mod advise;
+mod cost;
+mod density;
+mod ruler;
+mod trend;
+mod value;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use pycno_model::source::Source;
+use pycno_study::DeviceName;
+
+pub(crate) use self::{
+    advise::{AdviseVerb, DeviceArguments, LawArguments, StudentArguments, TargetArguments},
+    cost::CostArguments,
+    density::{Basin, DensityArguments},
+    ruler::{FitArguments, ListArguments, RulerVerb, ShowArguments},
+    trend::TrendArguments,
+};
+
+/// Weighs language models before and after compression.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pycno plan experiments/smollm2-depth-or-width/study.toml
+  pycno run experiments/smollm2-depth-or-width/study.toml --data DATA
+  pycno prune --teacher MODEL --method block-influence --keep-layers 22 --calibration TEXT --out STUDENT
+  pycno eval --model STUDENT --tasks lambada_openai,arc_easy --limit 200 --data DATA
+  pycno density --ruler pythia --params 106.2M --scores lambada_openai=41.2,arc_easy=58.0
+  pycno density --ruler densing-2025 --models models.csv --csv census.csv
+  pycno ruler list
+  pycno ruler fit runs.csv --spec spec.toml --out ruler.toml
+  pycno trend census.csv --effective 70B --at 2026-01-01
+  pycno cost --trend census.csv --training-usd 5e6 --profit-usd-per-month 2e6
+  pycno advise score --ruler densing-2025 --score 60 --tokens 2T
+  pycno report runs/smollm2-depth-or-width
+
+Exit codes: 0 done, 1 failed, 2 unusable arguments.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Do a whole study: prune, recover, score, weigh, report.
+    Run(RunArguments),
+    /// Show what a study would do, with sizes and cost; compute nothing.
+    Plan(StudyArguments),
+    /// Prune one model and save it as a Hugging Face folder.
+    Prune(PruneArguments),
+    /// Score one model.
+    Eval(EvalArguments),
+    /// Weigh scores; needs no model.
+    Density(Box<DensityArguments>),
+    /// List, show and fit rulers.
+    #[command(subcommand)]
+    Ruler(RulerVerb),
+    /// Fit the growth of density by date, and forecast sizes and dates.
+    Trend(TrendArguments),
+    /// Work out what density means in money: prices, devices, break-even windows.
+    Cost(CostArguments),
+    /// Plan: what a score takes, when a student is worth keeping, when a device is enough.
+    #[command(subcommand)]
+    Advise(AdviseVerb),
+    /// Make a run's report again from its record.
+    Report(ReportArguments),
+    /// Say what this machine and this build can do.
+    Doctor(DoctorArguments),
+}
+
+/// A study file and where its data is.
+#[derive(Args, Debug)]
+pub(crate) struct StudyArguments {
+    /// The study file.
+    pub(crate) study: PathBuf,
+    /// Change a setting: `student.0.recover.tokens=8K`; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+/// Where things are, and what computes.
+#[derive(Args, Debug)]
+pub(crate) struct Places {
+    /// Folder of texts and question sets; what `PYCNO_DATA` names if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Folder for downloaded models; the user's cache folder if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// What computes: `flex`, `ndarray`, `wgpu`, `vulkan`, `metal` or `cuda`; `cuda:1` is the second GPU,
+    /// `wgpu:cpu` a software one.
+    #[arg(long, default_value = "flex")]
+    pub(crate) device: DeviceName,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) study: StudyArguments,
+    /// Folder of the run; `runs/NAME` if not given. Finished stages in it are not computed again.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PruneArguments {
+    /// The model: a folder, a .gguf file, hf:OWNER/NAME or pypi:NAME==VERSION#MEMBER.
+    #[arg(long)]
+    pub(crate) teacher: Source,
+    /// block-influence, minitron-ffn or minitron-kv-groups.
+    #[arg(long)]
+    pub(crate) method: String,
+    /// Layers to keep (block-influence).
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_layers: Option<usize>,
+    /// FFN channels to keep in each layer (minitron-ffn).
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_hidden: Option<usize>,
+    /// Share of FFN channels to remove, in [0, 1), instead of --keep-hidden.
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) sparsity: Option<f64>,
+    /// Key/value groups to keep in each layer (minitron-kv-groups).
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_groups: Option<usize>,
+    /// Text to measure activations on.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: PathBuf,
+    /// Sequences to measure on.
+    #[arg(long, default_value_t = 32)]
+    pub(crate) sequences: usize,
+    /// Tokens a sequence.
+    #[arg(long, default_value_t = 256)]
+    pub(crate) length: usize,
+    /// Where the student goes; must not exist.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EvalArguments {
+    /// The model: a folder, a .gguf file, hf:OWNER/NAME or pypi:NAME==VERSION#MEMBER.
+    #[arg(long)]
+    pub(crate) model: Source,
+    /// Tasks, by shipped name or as paths of task files.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) tasks: Vec<String>,
+    /// At most so many items a task.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Seed of the choice of items under a limit.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Folder for scores and per-item results; printed only if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportArguments {
+    /// Folder of a run, or a record.json.
+    pub(crate) run: PathBuf,
+    /// Folder for report.html, report.md and report.csv; beside the record if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArguments {
+    /// Folder of texts and question sets; what `PYCNO_DATA` names if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
