@@ -1,4 +1,5 @@
-//! An experiment is a folder with a study and a page of five headings.
+//! An experiment is a folder with a study, or the results an example recomputes, and a page of five
+//! headings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,20 +8,26 @@ use crate::{Breach, TextFile};
 /// The headings of an experiment's page, in order.
 pub const HEADINGS: [&str; 5] = ["Question", "Setup", "Result", "Verdict", "What next"];
 
-/// Finds folders of `experiments/` without a study or a page, and pages with other headings.
+/// What the experiment is made by: a study that the command line runs, or an example that writes
+/// its results.
+const MADE_BY: [&str; 2] = ["study.toml", "result.csv"];
+
+/// Finds folders of `experiments/` without a study (or results) or a page, and pages with other
+/// headings.
 pub fn breaches(files: &[TextFile]) -> Vec<Breach> {
     let paths: BTreeMap<&str, &TextFile> =
         files.iter().map(|file| (file.path.as_str(), file)).collect();
     folders(files)
         .into_iter()
         .flat_map(|folder| {
-            let study = format!("{folder}/study.toml");
+            let has = |name: &str| paths.contains_key(format!("{folder}/{name}").as_str());
             let page = format!("{folder}/README.md");
-            let missing = [&study, &page]
-                .into_iter()
-                .filter(|path| !paths.contains_key(path.as_str()))
-                .map(|path| Breach::new(path, 0, "an experiment has this file"));
+            let no_page = (!has("README.md")).then_some("an experiment has a README.md");
+            let unmade = !MADE_BY.iter().any(|name| has(name));
+            let unmade = unmade.then_some("an experiment has a study.toml or a result.csv");
+            let missing = no_page.into_iter().chain(unmade);
             missing
+                .map(|text| Breach::new(&folder, 0, text))
                 .chain(paths.get(page.as_str()).and_then(|file| page_breach(file)))
                 .collect::<Vec<_>>()
         })
@@ -82,6 +89,14 @@ mod tests {
             1,
         );
         check(&HEADINGS.map(|head| (head, if head == "Verdict" { "" } else { "Text." })), 1);
+    }
+
+    #[test]
+    fn recomputed_results_stand_for_a_study() {
+        let results = TextFile::new("experiments/x/result.csv", "");
+        let parts = HEADINGS.map(|head| (head, "Text."));
+        assert_eq!(breaches(&[page(&parts), results]), []);
+        assert_eq!(breaches(&[page(&parts)]).len(), 1);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Every experiment has its study and its page of five headings.
+//! Every experiment has its study or results and its page of five headings.
 
 use std::io;
 
