@@ -105,7 +105,7 @@ pub(crate) fn descend<const P: usize, L: Law<P>>(
     found.minima.first().map(|minimum| minimum.theta)
 }
 
-/// The converged ends with their numbers of starts, least cost first.
+/// The ends with their numbers of starts, least cost first.
 fn descents<const P: usize, L: Law<P>>(
     law: &L,
     data: &[Observation<L::Input>],
@@ -116,7 +116,11 @@ fn descents<const P: usize, L: Law<P>>(
     let bounds = law.bounds();
     let end =
         |start: Minimum<P>| (minimize(&misfit, start.theta, &bounds, precision), start.starts);
-    let mut ends: Vec<_> = from.into_par_iter().map(end).filter(|(end, _)| end.converged).collect();
+    // Where only the basin is wanted, an end that is still moving is as good a start as any.
+    let is_kept = |(end, _): &(End<P>, usize)| {
+        end.converged || (precision == Precision::Basin && end.cost.is_finite())
+    };
+    let mut ends: Vec<_> = from.into_par_iter().map(end).filter(is_kept).collect();
     ends.sort_by(|a, b| a.0.cost.total_cmp(&b.0.cost)); // stable: ties keep the order of starts
     ends
 }
