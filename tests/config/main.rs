@@ -14,7 +14,7 @@ fn parse(path: &str, text: &str) -> Result<(), String> {
     match parts.as_slice() {
         ["configs", "rulers", _] => pycno_density::Ruler::parse(text).map(drop).map_err(chain),
         ["configs", "ruler-specs", _] => {
-            toml::from_str::<pycno_density::RulerSpec>(text).map(drop).map_err(chain)
+            pycno_density::RulerSpec::parse(text).map(drop).map_err(chain)
         }
         ["configs", "tasks", _] => pycno_eval::Task::parse(text, path).map(drop).map_err(chain),
         ["experiments", _, "study.toml"] => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pycno_units::{NatsPerToken, ParamCount, Score, TokenCount};
 use serde::{Deserialize, Serialize};
 
-use crate::{Anchor, Constants, LossForm, Objective};
+use crate::{Anchor, Constants, DensityError, LossForm, Objective};
 
 /// What counts as the size of a model.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -139,6 +139,17 @@ pub struct RulerSpec {
     /// The reference models.
     #[serde(rename = "model", default)]
     pub models: Vec<ReferenceModel>,
+}
+
+impl RulerSpec {
+    /// Reads a spec; its models may be added afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`DensityError::Syntax`] for what is no spec, unknown keys included.
+    pub fn parse(text: &str) -> Result<Self, DensityError> {
+        toml::from_str(text).map_err(|source| DensityError::Syntax { source })
+    }
 }
 
 impl TaskSpec {

@@ -60,8 +60,8 @@ fn fitted(runs: &Path, spec: &Path) -> anyhow::Result<Ruler> {
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
     };
     let text = read(spec)?;
-    let mut parsed: RulerSpec =
-        toml::from_str(&text).with_context(|| format!("{} is no specification", spec.display()))?;
+    let mut parsed: RulerSpec = RulerSpec::parse(&text)
+        .with_context(|| format!("{} is no specification", spec.display()))?;
     ensure!(parsed.models.is_empty(), "{}: models come from the table alone", spec.display());
     let table = read(runs)?;
     parsed.models = reference_models(&table).with_context(|| runs.display().to_string())?;
