@@ -165,10 +165,11 @@ fn next<const P: usize>(
             }
             return Move::To(there, next);
         }
-        if precision == Precision::Full && *damping <= DAMPING {
-            if let Some(moved) = shorter(cost, (point, at, second), bounds, &step) {
-                return moved;
-            }
+        if precision == Precision::Full
+            && *damping <= DAMPING
+            && let Some(moved) = shorter(cost, (point, at, second), bounds, &step)
+        {
+            return moved;
         }
         *damping = (*damping * 10.0).max(DAMPING);
     }
