@@ -11,7 +11,7 @@ const SIZES: usize = 15;
 ///
 /// # Errors
 ///
-/// [`DensityError::Size`] or [`DensityError::Tokens`] never: the runs are positive by construction.
+/// That of [`Run::new`] for a size or a token count of zero, which no budget here leads to.
 pub fn noisy_surface(points: usize) -> Result<Vec<LossPoint>, DensityError> {
     let budgets = points.div_ceil(SIZES);
     let point = |i: usize| {
