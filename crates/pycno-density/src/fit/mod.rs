@@ -21,6 +21,11 @@ pub use score::{Anchor, ScoreFit, ScoreLimits, ScorePoint, fit_score};
 pub use search::{Minimum, Search, search};
 pub use size::{SizeFit, SizeLimits, SizePoint, fit_size};
 
+pub(crate) use loss::{Form, LossData, centered, constants as loss_constants};
+pub(crate) use score::{constants as score_constants, theta as score_theta};
+pub(crate) use search::{Fit, descend};
+pub(crate) use size::{constants as size_constants, theta as size_theta};
+
 use pycno_units::NatsPerToken;
 
 use crate::DensityError;
@@ -28,11 +33,7 @@ use crate::DensityError;
 /// What needs points, in messages.
 const FIT: &str = "a fit of reference points";
 
-pub(crate) use loss::{Form, LossData, centered, constants as loss_constants};
-pub(crate) use score::{constants as score_constants, theta as score_theta};
-pub(crate) use search::{Fit, descend};
-pub(crate) use size::{constants as size_constants, theta as size_theta};
-
+/// A loss that no model has.
 fn not_a_loss(found: NatsPerToken) -> DensityError {
     let (what, allowed) = ("a loss", "a positive finite number of nats per token");
     DensityError::Quantity { what, allowed, found: found.0 }
