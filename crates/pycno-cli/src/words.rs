@@ -82,17 +82,6 @@ pub(crate) fn extrapolated(factor: f64) -> String {
     format!("extrapolated: {} x the {which} reference model", number(factor))
 }
 
-/// The name of an outcome in `--json`.
-pub(crate) const fn outcome(effective: &Effective) -> &'static str {
-    match effective {
-        Effective::Inside { .. } => "inside",
-        Effective::Extrapolated { .. } => "extrapolated",
-        Effective::BelowFloor { .. } => "below-floor",
-        Effective::AboveCeiling { .. } => "above-ceiling",
-        Effective::BeyondReference { .. } => "beyond-reference",
-    }
-}
-
 /// A verdict in one word.
 pub(crate) const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {

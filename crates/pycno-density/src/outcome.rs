@@ -89,6 +89,17 @@ pub enum Verdict {
 }
 
 impl Effective {
+    /// The outcome in a word, as its `outcome` field is written.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Inside { .. } => "inside",
+            Self::Extrapolated { .. } => "extrapolated",
+            Self::BelowFloor { .. } => "below-floor",
+            Self::AboveCeiling { .. } => "above-ceiling",
+            Self::BeyondReference { .. } => "beyond-reference",
+        }
+    }
+
     /// The size, where there is one.
     pub const fn params(&self) -> Option<ParamCount> {
         match self {

@@ -96,7 +96,7 @@ fn scores(task: &TaskScore) -> Vec<Line<'_>> {
 }
 
 fn weights<'a>(task: &'a str, density: &Density) -> Vec<Line<'a>> {
-    let note = outcome(&density.effective);
+    let note = density.effective.name();
     let size = density.effective.params().map(|params| params.0);
     let mut lines = vec![
         Line {
@@ -132,16 +132,6 @@ fn recovery(model: &ModelRecord) -> Vec<Line<'_>> {
     let last =
         recovery.steps.last().map(|step| plain("", "recovery_loss", step.loss, "nats per token"));
     std::iter::once(tokens).chain(last).collect()
-}
-
-const fn outcome(effective: &Effective) -> &'static str {
-    match effective {
-        Effective::Inside { .. } => "inside",
-        Effective::Extrapolated { .. } => "extrapolated",
-        Effective::BelowFloor { .. } => "below-floor",
-        Effective::AboveCeiling { .. } => "above-ceiling",
-        Effective::BeyondReference { .. } => "beyond-reference",
-    }
 }
 
 #[cfg(test)]

@@ -90,10 +90,11 @@ impl<const P: usize, L: Law<P>> Wild<P, L> {
             point.value = fit.objective.unscale(self.predicted[i] + weight * self.residuals[i]);
         }
         let theta = descend(&fit.law, &data, fit.objective, fit.theta)?;
-        let cost = |theta: &[f64; P]| fit.cost(&data, theta);
+        let here = fit.cost(&data, &theta);
         let other = |start: &[f64; P]| descend(&fit.law, &data, fit.objective, *start);
         let others = fit.others.iter().filter_map(other);
-        let elsewhere = others.map(|other| cost(&other)).any(|other| other < 0.999 * cost(&theta));
+        let elsewhere =
+            others.map(|other| fit.cost(&data, &other)).any(|there| there < 0.999 * here);
         Some(Drawn { theta, elsewhere })
     }
 

@@ -76,8 +76,7 @@ pub(crate) struct End<const P: usize> {
 }
 
 enum Move<const P: usize> {
-    /// The next point, and the cost there.
-    /// A point of lower cost.
+    /// A point of lower cost, and the cost there.
     To([f64; P], Quadratic<P>),
     /// The minimum, as far as the cost can tell.
     Arrived([f64; P], Quadratic<P>),

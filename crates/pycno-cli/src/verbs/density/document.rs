@@ -54,7 +54,7 @@ fn reading(reading: &Reading) -> Value {
         "score_percent": reading.score.percent(),
         "items": items,
         "stderr_points": stderr,
-        "outcome": words::outcome(effective),
+        "outcome": effective.name(),
         "effective_params": Effective::params(effective).map(|size| size.0),
         "extrapolation_factor": match effective {
             Effective::Extrapolated { factor, .. } => Some(*factor),
