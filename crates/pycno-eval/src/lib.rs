@@ -26,6 +26,7 @@ pub mod request;
 pub mod run;
 pub mod score;
 pub mod task;
+mod tree;
 
 pub use error::EvalError;
 pub use items::{Item, Selection, TaskItems};

@@ -3,21 +3,22 @@
 use std::path::PathBuf;
 
 use pycno_data::{Tokenizer, hash::sha256_hex};
+use pycno_kernels::fusable;
 use pycno_model::Decoder;
 
 use crate::{
     EvalError, TaskItems, TaskOutcome,
-    batch::BatchPlan,
+    batch::{Arrangement, BatchPlan},
     journal::{JournalFile, bad_line},
     metrics,
     request::{self, Encoded, Request},
-    score::{self, Likelihood},
+    score::{self, Asked, Likelihood},
 };
 
 /// How to go about it; no choice here moves a score beyond float noise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EvalOptions {
-    /// Tokens a batch, padding included.
+    /// Tokens that the model reads at once, padding included.
     pub token_budget: usize,
     /// Rows of logits that exist at once.
     pub chunk_rows: usize,
@@ -71,7 +72,12 @@ pub fn evaluate(
     let named = Named { tasks, encoded: &encoded };
     named.check_vocabulary(spec.vocab)?;
     let requests: Vec<&Request> = named.requests().map(|(_, _, request)| request).collect();
-    let plan = BatchPlan::new(&requests, options.token_budget);
+    // Trees come in many shapes, and GPU kernels are tuned anew for each.
+    let arrangement = match fusable(&decoder.head_weight()) {
+        true => Arrangement::Tree,
+        false => Arrangement::Padded,
+    };
+    let plan = BatchPlan::new(&requests, options.token_budget, arrangement);
     let work = Work { decoder, named: &named, requests: &requests, plan: &plan, options };
     Ok(named.outcomes(work.run(progress)?))
 }
@@ -93,7 +99,9 @@ impl Work<'_> {
         for i in finished.len()..total {
             let rows = self.plan.batch(i);
             let chunk_rows = self.options.chunk_rows.max(1);
-            let scores = score::batch(self.decoder, rows, self.requests, chunk_rows);
+            let (requests, arrangement) = (self.requests, self.plan.arrangement);
+            let asked = Asked { rows, requests, arrangement };
+            let scores = score::batch(self.decoder, asked, chunk_rows);
             self.check_finite(i, &scores)?;
             if let Some(journal) = &mut journal {
                 journal.push(i, &scores)?;
@@ -129,8 +137,8 @@ impl Work<'_> {
 
     /// Hash of all that decides which likelihood stands where in a journal.
     fn hash(&self, key: &str) -> String {
-        let mut bytes =
-            format!("pycno-eval 1\n{key}\n{}\n", self.options.token_budget).into_bytes();
+        let (arrangement, budget) = (self.plan.arrangement, self.options.token_budget);
+        let mut bytes = format!("pycno-eval 2\n{key}\n{arrangement:?} {budget}\n").into_bytes();
         for request in self.requests {
             let sizes = [request.ids.len() as u64, request.n_scored as u64];
             bytes.extend(sizes.iter().flat_map(|size| size.to_le_bytes()));

@@ -6,7 +6,11 @@ use pycno_kernels::head::{TokenLoss, token_losses};
 use pycno_model::Decoder;
 use serde::{Deserialize, Serialize};
 
-use crate::{batch::Row, request::Request};
+use crate::{
+    batch::{Arrangement, Row},
+    request::Request,
+    tree::Tree,
+};
 
 /// What a model says to a request.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -18,47 +22,67 @@ pub struct Likelihood {
     pub greedy: bool,
 }
 
-/// Scores the requests of some rows, in the rows' order. Rows are padded on the right to the longest,
-/// which a causal model never sees from a real token; logits exist for `chunk_rows` tokens at once.
-pub(crate) fn batch(
-    decoder: &Decoder,
-    rows: &[Row<'_>],
-    requests: &[&Request],
-    chunk_rows: usize,
-) -> Vec<Likelihood> {
-    let asked: Vec<&Request> =
-        rows.iter().flat_map(|row| row.requests.iter().map(|i| requests[*i])).collect();
-    let targets: Vec<u32> = asked.iter().flat_map(|request| request.targets()).copied().collect();
-    let hidden = scored_rows(decoder, rows, requests);
-    let losses = token_losses(&hidden, &decoder.head_weight(), &targets, chunk_rows);
-    let mut losses = losses.as_slice();
-    asked.iter().map(|request| take(&mut losses, request.n_scored)).collect()
+/// Rows that go through a model together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) rows: &'a [Row<'a>],
+    pub(crate) requests: &'a [&'a Request],
+    pub(crate) arrangement: Arrangement,
 }
 
-/// Hidden states that predict a scored token, request by request.
+/// Scores the requests of some rows, in the rows' order; logits exist for `chunk_rows` tokens at once.
+pub(crate) fn batch(decoder: &Decoder, asked: Asked<'_>, chunk_rows: usize) -> Vec<Likelihood> {
+    let requests: Vec<&Request> = asked
+        .rows
+        .iter()
+        .flat_map(|row| row.requests.iter().map(|i| asked.requests[*i]))
+        .collect();
+    let targets: Vec<u32> = requests.iter().flat_map(|request| request.targets()).copied().collect();
+    let hidden = match asked.arrangement {
+        Arrangement::Tree => tree_rows(decoder, asked),
+        Arrangement::Padded => padded_rows(decoder, asked),
+    };
+    let losses = token_losses(&hidden, &decoder.head_weight(), &targets, chunk_rows);
+    let mut losses = losses.as_slice();
+    requests.iter().map(|request| take(&mut losses, request.n_scored)).collect()
+}
+
+/// Hidden states that predict a scored token, request by request; shared beginnings are read once.
 ///
 /// # Shapes
 ///
 /// - output: `[scored tokens, d_model]`
-fn scored_rows(decoder: &Decoder, rows: &[Row<'_>], requests: &[&Request]) -> Tensor<2> {
+fn tree_rows(decoder: &Decoder, asked: Asked<'_>) -> Tensor<2> {
+    let inputs: Vec<&[u32]> = asked.rows.iter().map(|row| row.inputs).collect();
+    let tree = Tree::new(&inputs);
+    let hidden = decoder.tree_hidden(&tree.ids, &tree.segments);
+    let places = asked.rows.iter().enumerate().flat_map(|(i, row)| {
+        let last = |n_scored| tree.last_rows(i, row.inputs.len(), n_scored);
+        row.requests.iter().flat_map(|i| last(asked.requests[*i].n_scored)).collect::<Vec<_>>()
+    });
+    select(hidden, places)
+}
+
+/// The same, each row padded on the right to the longest, which a causal model never sees from a real token.
+fn padded_rows(decoder: &Decoder, asked: Asked<'_>) -> Tensor<2> {
     let device = decoder.head_weight().device();
-    let seq = rows.iter().map(|row| row.inputs.len()).max().unwrap_or(0);
-    let padded: Vec<Vec<u32>> = rows.iter().map(|row| pad(row.inputs, seq)).collect();
+    let seq = asked.rows.iter().map(|row| row.inputs.len()).max().unwrap_or(0);
+    let padded: Vec<Vec<u32>> = asked.rows.iter().map(|row| pad(row.inputs, seq)).collect();
     let padded: Vec<&[u32]> = padded.iter().map(Vec::as_slice).collect();
     let hidden = decoder.hidden(ids_tensor(&padded, &device));
     let [batch, seq, d_model] = hidden.dims();
-    let places: Vec<i64> = rows
-        .iter()
-        .enumerate()
-        .flat_map(|(b, row)| {
-            let end = b * seq + row.inputs.len();
-            row.requests.iter().flat_map(move |i| end - requests[*i].n_scored..end)
-        })
-        .map(|place| place as i64)
-        .collect();
+    let places = asked.rows.iter().enumerate().flat_map(|(b, row)| {
+        let end = b * seq + row.inputs.len();
+        row.requests.iter().flat_map(move |i| end - asked.requests[*i].n_scored..end)
+    });
+    select(hidden.reshape([batch * seq, d_model]), places)
+}
+
+fn select(hidden: Tensor<2>, places: impl Iterator<Item = usize>) -> Tensor<2> {
+    let places: Vec<i64> = places.map(|place| place as i64).collect();
     let n = places.len();
-    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [n]), &device);
-    hidden.reshape([batch * seq, d_model]).select(0, places)
+    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [n]), &hidden.device());
+    hidden.select(0, places)
 }
 
 /// What stands in the padding does not matter; token 0 exists in every vocabulary.
@@ -117,11 +141,35 @@ mod tests {
             request(&[1, 3, 3, 8, 6, 10, 2, 4], 5),
         ];
         let all: Vec<&Request> = requests.iter().collect();
-        let plan = BatchPlan::new(&all, 100);
-        assert_eq!((plan.batches.len(), plan.rows.len()), (1, 3));
-        let scores = batch(&decoder, plan.batch(0), &all, 2);
-        let asked = plan.rows.iter().flat_map(|row| &row.requests);
-        for (i, score) in asked.zip(scores) {
+        for arrangement in [Arrangement::Tree, Arrangement::Padded] {
+            let plan = BatchPlan::new(&all, 100, arrangement);
+            assert_eq!(plan.rows.len(), 3);
+            for i in 0..plan.batches.len() {
+                let asked = Asked { rows: plan.batch(i), requests: &all, arrangement };
+                let scores = batch(&decoder, asked, 2);
+                let asked = plan.batch(i).iter().flat_map(|row| &row.requests);
+                for (i, score) in asked.zip(scores) {
+                    let (nats, greedy) = plain(&decoder, &requests[*i]);
+                    assert!((score.nats - nats).abs() < NOISE, "request {i}: {score:?}, {nats}");
+                    assert_eq!(score.greedy, greedy);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn choices_behind_one_context_are_scored_as_if_alone() {
+        let decoder = fixture::decoder(12);
+        let context = [1, 5, 7, 2, 3, 3, 8, 6, 10];
+        let choice = |rest: &[u32]| [context.as_slice(), rest].concat();
+        let requests =
+            [&[4, 9][..], &[4, 9, 1], &[2], &[11, 2, 2, 5]].map(|rest| request(&choice(rest), rest.len()));
+        let all: Vec<&Request> = requests.iter().collect();
+        let plan = BatchPlan::new(&all, 100, Arrangement::Tree);
+        let asked = Asked { rows: plan.batch(0), requests: &all, arrangement: Arrangement::Tree };
+        let scores = batch(&decoder, asked, 3);
+        let order = plan.rows.iter().flat_map(|row| &row.requests);
+        for (i, score) in order.zip(scores) {
             let (nats, greedy) = plain(&decoder, &requests[*i]);
             assert!((score.nats - nats).abs() < NOISE, "request {i}: {score:?}, plain {nats}");
             assert_eq!(score.greedy, greedy);

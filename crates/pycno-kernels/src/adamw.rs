@@ -5,7 +5,10 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::host::{narrow, on_host, read, values};
+use crate::{
+    host::{narrow, on_host, read, values},
+    simd::vectorized,
+};
 
 /// Weights handled by one thread at a time.
 const BLOCK: usize = 1 << 14;
@@ -98,7 +101,7 @@ impl Factors {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn apply(self, [w, m, v]: [&mut f32; 3], gradient: f32) {
         let g = self.gradient * gradient;
         *m = self.keep_first * *m + (1.0 - self.keep_first) * g;
@@ -113,9 +116,14 @@ fn fused(slot: Slot, gradient: Tensor<1>, factors: Factors) -> Slot {
     let mut data = [slot.weight, slot.first, slot.second].map(Tensor::into_data);
     let [w, m, v] = data.each_mut().map(|data| values(data).par_chunks_mut(BLOCK));
     w.zip(m).zip(v).zip(read(&gradient).par_chunks(BLOCK)).for_each(|(((w, m), v), g)| {
-        for (((w, m), v), g) in w.iter_mut().zip(m).zip(v).zip(g) {
-            factors.apply([w, m, v], *g);
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for (((w, m), v), g) in w.iter_mut().zip(m).zip(v).zip(g) {
+                    factors.apply([w, m, v], *g);
+                }
+            },
+        );
     });
     let [weight, first, second] = data.map(|data| Tensor::from_data(data, &device));
     Slot { weight, first, second }

@@ -12,10 +12,18 @@ impl Noise {
 
     /// A tensor of mean 0 and the given standard deviation.
     pub(crate) fn tensor<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Tensor<D> {
-        let n = shape.iter().product();
-        #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
-        let values: Vec<f32> = (0..n).map(|_| (self.normal() * std) as f32).collect();
+        let values = self.scaled(shape.iter().product(), std);
         Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    }
+
+    /// So many values of mean 0 and standard deviation 1.
+    pub(crate) fn values(&mut self, n: usize) -> Vec<f32> {
+        self.scaled(n, 1.0)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
+    fn scaled(&mut self, n: usize, std: f64) -> Vec<f32> {
+        (0..n).map(|_| (self.normal() * std) as f32).collect()
     }
 
     /// The sum of twelve uniform numbers less 6 has variance 1.

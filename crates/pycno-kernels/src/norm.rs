@@ -3,12 +3,13 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::host::{on_host, read};
+use crate::{
+    host::{on_host, read},
+    simd::{LANES, vectorized},
+};
 
 /// Values summed by one thread; fixed, so that the sum does not depend on the number of threads.
 const BLOCK: usize = 1 << 14;
-/// Sums carried side by side.
-const LANES: usize = 8;
 
 /// Computes `sum x^2` in `f64`, and gives the tensor back (uncopied, if nobody else holds it).
 ///
@@ -20,10 +21,11 @@ pub fn square_sum(x: Tensor<1>) -> (f64, Tensor<1>) {
         return (f64::from(sum), x);
     }
     let data = x.into_data();
-    let sums: Vec<f64> = read(&data).par_chunks(BLOCK).map(block_sum).collect();
+    let sums: Vec<f64> = read(&data).par_chunks(BLOCK).map(|block| vectorized(|| block_sum(block))).collect();
     (sums.iter().sum(), Tensor::from_data(data, &device))
 }
 
+#[inline(always)]
 fn block_sum(block: &[f32]) -> f64 {
     let mut lanes = [0.0; LANES];
     for chunk in block.chunks(LANES) {

@@ -4,14 +4,19 @@ use std::collections::BTreeMap;
 
 use burn::{
     module::{Module, Param, ParamId},
-    nn::{Embedding, Linear, RmsNorm},
-    tensor::{Device, Int, Tensor},
+    nn::Embedding,
+    tensor::{Device, Int, Tensor, TensorData},
 };
-use pycno_kernels::rope::RopeTable;
+use pycno_kernels::{
+    KvCache,
+    attention::{Arrangement, Segments},
+    linear::linear as map,
+    rope::RopeTable,
+};
 
 use crate::{
     Checkpoint, ComputeDtype, HostTensor, ModelError, ModelSpec,
-    layer::{Layer, LayerCache, Observer, Pass, Place, host, linear, norm, tensor},
+    layer::{Layer, Linear, Observer, Pass, Place, RmsNorm, host, linear, norm, tensor},
     names,
 };
 
@@ -29,7 +34,7 @@ pub struct Decoder {
 /// Keys and values seen so far, for decoding token by token.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    layers: Vec<LayerCache>,
+    layers: Vec<KvCache>,
     len: usize,
 }
 
@@ -83,17 +88,40 @@ impl Decoder {
 
     /// As [`Decoder::hidden`], showing every [`crate::Site`] to the observer on the way.
     pub fn observed(&self, ids: Tensor<2, Int>, observe: &mut Observer<'_>) -> Tensor<3> {
-        self.forward(ids, None, observe)
+        let positions = 0..ids.dims()[1];
+        self.forward(ids, positions, &mut Rows::Batch, observe)
+    }
+
+    /// Final hidden states of sequences that share their beginnings, each token read once.
+    ///
+    /// # Shapes
+    ///
+    /// - `ids`: one a row of `segments`
+    /// - output: `[rows, d_model]`
+    ///
+    /// # Panics
+    ///
+    /// If there is not one id for each row.
+    pub fn tree_hidden(&self, ids: &[u32], segments: &Segments) -> Tensor<2> {
+        assert_eq!(ids.len(), segments.rows(), "an id for every row");
+        let data: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
+        let device = self.norm.gamma.val().device();
+        let ids = Tensor::from_data(TensorData::new(data, [1, ids.len()]), &device);
+        let rows = &mut Rows::Tree(segments);
+        self.forward(ids, segments.positions(), rows, &mut |_, _, _| {}).squeeze_dim(0)
     }
 
     /// Final hidden states of new tokens, given the cache of those before; the cache grows.
     pub fn step(&self, ids: Tensor<2, Int>, cache: &mut Cache) -> Tensor<3> {
-        self.forward(ids, Some(cache), &mut |_, _, _| {})
+        let seq = ids.dims()[1];
+        let positions = cache.len..cache.len + seq;
+        cache.len += seq;
+        self.forward(ids, positions, &mut Rows::Cached(&mut cache.layers), &mut |_, _, _| {})
     }
 
     /// An empty cache for [`Decoder::step`].
     pub fn cache(&self) -> Cache {
-        Cache { layers: vec![LayerCache::default(); self.layers.len()], len: 0 }
+        Cache { layers: vec![KvCache::default(); self.layers.len()], len: 0 }
     }
 
     /// Whose gradient the head's is: parameter and gradient, turned to that parameter's layout.
@@ -102,18 +130,17 @@ impl Decoder {
     ///
     /// - `gradient`: `[d_model, vocab]`, as [`Decoder::head_weight`]
     pub fn head_gradient(&self, gradient: Tensor<2>) -> (ParamId, Tensor<2>) {
-        match &self.head {
-            Some(head) => (head.weight.id, gradient),
-            None => (self.embedding.weight.id, gradient.transpose()),
-        }
+        (self.unembedding().id, gradient.transpose())
     }
 
-    /// The head's weight, `[d_model, vocab]` (a view where it is tied).
+    /// The head's weight, `[d_model, vocab]`: a view, since checkpoints store it transposed.
     pub fn head_weight(&self) -> Tensor<2> {
-        match &self.head {
-            Some(head) => head.weight.val(),
-            None => self.embedding.weight.val().transpose(),
-        }
+        self.unembedding().val().transpose()
+    }
+
+    /// `[vocab, d_model]`, the embedding where it is tied.
+    fn unembedding(&self) -> &Param<Tensor<2>> {
+        self.head.as_ref().map_or(&self.embedding.weight, |head| &head.weight)
     }
 
     /// Logits of some hidden states; pass few rows, since a row of logits has the vocabulary's length.
@@ -123,27 +150,22 @@ impl Decoder {
     /// - `hidden`: `[rows, d_model]`
     /// - output: `[rows, vocab]`
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        hidden.matmul(self.head_weight())
+        map(hidden.unsqueeze_dim(0), self.unembedding().val()).squeeze_dim(0)
     }
 
     fn forward(
         &self,
         ids: Tensor<2, Int>,
-        mut cache: Option<&mut Cache>,
+        positions: impl Iterator<Item = usize>,
+        rows: &mut Rows<'_>,
         observe: &mut Observer<'_>,
     ) -> Tensor<3> {
-        let [_, seq] = ids.dims();
-        let start = cache.as_ref().map_or(0, |cache| cache.len);
         let frequencies = self.spec.rope.inverse_frequencies(self.spec.d_head);
-        // Constants live on the plain device, else the tape would track them.
-        let rope = RopeTable::new(&frequencies, start, seq, &ids.device());
+        let rope = RopeTable::new(&frequencies, positions);
         let mut x = self.embedding.forward(ids);
         for (layer_idx, layer) in self.layers.iter().enumerate() {
-            let cache = cache.as_deref_mut().map(|cache| &mut cache.layers[layer_idx]);
-            x = layer.forward(x, &mut Pass { layer_idx, rope: &rope, cache, observe });
-        }
-        if let Some(cache) = cache {
-            cache.len += seq;
+            let arrangement = rows.of_layer(layer_idx);
+            x = layer.forward(x, &mut Pass { layer_idx, rope: &rope, arrangement, observe });
         }
         self.norm.forward(x)
     }
@@ -155,12 +177,29 @@ impl Decoder {
             (names::FINAL_NORM.to_owned(), host(self.norm.gamma.val())),
         ]);
         if let Some(head) = &self.head {
-            tensors.insert(names::HEAD.to_owned(), host(head.weight.val().transpose()));
+            tensors.insert(names::HEAD.to_owned(), host(head.weight.val()));
         }
         for (layer_idx, layer) in self.layers.iter().enumerate() {
             let parts = layer.tensors().into_iter();
             tensors.extend(parts.map(|(part, tensor)| (names::in_layer(layer_idx, &part), tensor)));
         }
         tensors
+    }
+}
+
+/// How the rows of a pass belong together, in all layers.
+enum Rows<'a> {
+    Batch,
+    Cached(&'a mut [KvCache]),
+    Tree(&'a Segments),
+}
+
+impl Rows<'_> {
+    const fn of_layer(&mut self, layer_idx: usize) -> Arrangement<'_> {
+        match self {
+            Self::Batch => Arrangement::Batch,
+            Self::Cached(layers) => Arrangement::Cached(&mut layers[layer_idx]),
+            Self::Tree(segments) => Arrangement::Tree(segments),
+        }
     }
 }

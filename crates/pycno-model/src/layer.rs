@@ -2,11 +2,13 @@
 
 use burn::{
     module::{Module, Param},
-    nn::{Linear, RmsNorm},
-    tensor::{DType, Device, Tensor, TensorData, activation::silu},
+    tensor::{DType, Device, Tensor, TensorData},
 };
 use pycno_kernels::{
-    attention::{Heads, causal_attention},
+    attention::{Arrangement, HeadLayout, Qkv, self_attention},
+    gated::{Activation, GateAndUp, gated},
+    linear::{add_bias, linear as map},
+    rms_norm::rms_norm,
     rope::RopeTable,
 };
 
@@ -28,21 +30,6 @@ pub enum Site {
 /// Called with layer index, place and activation.
 pub type Observer<'a> = dyn FnMut(usize, Site, &Tensor<3>) + 'a;
 
-/// Keys and values of one layer so far.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LayerCache(Option<(Tensor<4>, Tensor<4>)>);
-
-impl LayerCache {
-    fn append(&mut self, key: Tensor<4>, value: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let joined = match self.0.take() {
-            Some((k, v)) => (Tensor::cat(vec![k, key], 2), Tensor::cat(vec![v, value], 2)),
-            None => (key, value),
-        };
-        self.0 = Some(joined.clone());
-        joined
-    }
-}
-
 /// Where weights go, and as what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
@@ -54,8 +41,22 @@ pub(crate) struct Place<'a> {
 pub(crate) struct Pass<'a, 'b> {
     pub(crate) layer_idx: usize,
     pub(crate) rope: &'a RopeTable,
-    pub(crate) cache: Option<&'a mut LayerCache>,
+    pub(crate) arrangement: Arrangement<'a>,
     pub(crate) observe: &'a mut Observer<'b>,
+}
+
+/// A linear map; the weight as checkpoints store it, `[d_out, d_in]`.
+#[derive(Module, Debug)]
+pub(crate) struct Linear {
+    pub(crate) weight: Param<Tensor<2>>,
+    pub(crate) bias: Option<Param<Tensor<1>>>,
+}
+
+/// Root mean square layer normalization.
+#[derive(Module, Debug)]
+pub(crate) struct RmsNorm {
+    pub(crate) gamma: Param<Tensor<1>>,
+    epsilon: f64,
 }
 
 /// A block of the decoder.
@@ -138,8 +139,8 @@ impl Layer {
             ("post_attention_layernorm.weight".to_owned(), host(self.mlp_norm.gamma.val())),
         ];
         for (part, linear) in linears {
-            tensors.push((format!("{part}.weight"), host(linear.weight.val().transpose())));
-            let bias = linear.bias.as_ref().map(|bias| (format!("{part}.bias"), host(bias.val())));
+            tensors.push((format!("{part}.weight"), host(linear.weight.val())));
+            let bias = linear.bias().map(|bias| (format!("{part}.bias"), host(bias)));
             tensors.extend(bias);
         }
         tensors
@@ -161,35 +162,61 @@ impl Attention {
     }
 
     fn forward(&self, x: Tensor<3>, pass: &mut Pass<'_, '_>) -> Tensor<3> {
-        let [batch, seq, _] = x.dims();
-        let split =
-            |x: Tensor<3>, heads| x.reshape([batch, seq, heads, self.d_head]).swap_dims(1, 2);
-        let query = pass.rope.rotate(split(self.q.forward(x.clone()), self.n_heads));
-        let key = pass.rope.rotate(split(self.k.forward(x.clone()), self.n_kv_heads));
-        let value = split(self.v.forward(x), self.n_kv_heads);
-        let (key, value) = match pass.cache.as_deref_mut() {
-            Some(cache) => cache.append(key, value),
-            None => (key, value),
-        };
-        let context = causal_attention(Heads { query, key, value }, self.window)
-            .swap_dims(1, 2)
-            .reshape([batch, seq, self.n_heads * self.d_head]);
+        let arrangement = std::mem::replace(&mut pass.arrangement, Arrangement::Batch);
+        let context = self_attention(x, self.maps(), self.layout(), pass.rope, arrangement);
         (pass.observe)(pass.layer_idx, Site::AttentionContext, &context);
         self.o.forward(context)
+    }
+
+    const fn layout(&self) -> HeadLayout {
+        let Self { n_heads, n_kv_heads, d_head, window, .. } = *self;
+        HeadLayout { n_heads, n_kv_heads, d_head, window }
+    }
+
+    fn maps(&self) -> Qkv {
+        let maps = [&self.q, &self.k, &self.v];
+        Qkv { weights: maps.map(|map| map.weight.val()), biases: biases(maps) }
     }
 }
 
 impl Mlp {
     fn forward(&self, x: Tensor<3>, pass: &mut Pass<'_, '_>) -> Tensor<3> {
-        let hidden = silu(self.gate.forward(x.clone())) * self.up.forward(x);
+        let maps = [&self.gate, &self.up];
+        let maps = GateAndUp { weights: maps.map(|map| map.weight.val()), biases: biases(maps) };
+        let hidden = gated(x, maps, Activation::Silu);
         (pass.observe)(pass.layer_idx, Site::MlpHidden, &hidden);
         self.down.forward(hidden)
     }
 }
 
-/// Burn's `Linear` stores `[in, out]`; the file's `[out, in]` is turned once, here.
+impl Linear {
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let y = map(x, self.weight.val());
+        match self.bias() {
+            Some(bias) => add_bias(y, bias),
+            None => y,
+        }
+    }
+
+    fn bias(&self) -> Option<Tensor<1>> {
+        self.bias.as_ref().map(Param::val)
+    }
+}
+
+impl RmsNorm {
+    pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        rms_norm(x, self.gamma.val(), self.epsilon)
+    }
+}
+
+/// The biases of maps that are packed together: a spec gives all of them one, or none.
+fn biases<const N: usize>(maps: [&Linear; N]) -> Option<[Tensor<1>; N]> {
+    let biases: Option<Vec<Tensor<1>>> = maps.iter().map(|map| map.bias()).collect();
+    biases.and_then(|biases| biases.try_into().ok())
+}
+
 pub(crate) fn linear(weight: &HostTensor, bias: Option<&HostTensor>, place: &Place<'_>) -> Linear {
-    let weight = Param::from_tensor(tensor::<2>(weight, place).transpose());
+    let weight = Param::from_tensor(tensor::<2>(weight, place));
     Linear { weight, bias: bias.map(|bias| Param::from_tensor(tensor::<1>(bias, place))) }
 }
 

@@ -25,17 +25,6 @@ pub(crate) fn replaced<M: Module>(
     module.map(&mut Replace { path: Vec::new(), f })
 }
 
-/// The same values, each tensor in a buffer of its own, row by row.
-///
-/// Weights come as transposed views of the file's layout. After a step they would be whole, and a
-/// matrix product may round differently then, so a resumed run would drift from an unbroken one.
-pub(crate) fn contiguous<M: Module>(module: M) -> M {
-    replaced(module, &mut |_, _, x| {
-        let device = x.device();
-        Tensor::from_data(x.into_data(), &device)
-    })
-}
-
 /// Takes the gradients of a module's parameters, by path and flat; those without one are left out.
 pub(crate) fn gradients(
     module: &impl Module,

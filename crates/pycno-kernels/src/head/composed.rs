@@ -1,10 +1,93 @@
-//! The same losses of a chunk of logits in Burn's own operations: for devices whose memory the host
-//! cannot reach, and the oracle of the host's version.
+//! The same losses in Burn's own operations: for devices whose memory the host cannot reach, for half
+//! precision, and the oracle of the host's version.
 
-use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData, activation::log_softmax};
+use burn::tensor::{
+    DType, IndexingUpdateOp, Int, Tensor, TensorData, activation::log_softmax,
+};
 
-/// Sum over rows of `KL(p || q)`, and `scale * (q - p)`; see [`super::forward_kl_head`].
-pub(super) fn forward_kl(
+use super::{HeadLoss, HeadPair};
+
+/// See [`super::forward_kl_head`].
+pub(super) fn forward_kl(pair: &HeadPair, temperature: f64, chunk_rows: usize) -> HeadLoss {
+    let scale = temperature / pair.student_hidden.dims()[0] as f64;
+    let student = Head { hidden: &pair.student_hidden, weight: &pair.student_head };
+    let teacher = Head { hidden: &pair.teacher_hidden, weight: &pair.teacher_head };
+    let mut loss = student.chunked(chunk_rows, |start, logits| {
+        let teacher = teacher.logits(start, logits.dims()[0]);
+        forward_kl_chunk(logits, teacher, 1.0 / temperature, scale)
+    });
+    loss.loss *= temperature * temperature;
+    loss
+}
+
+/// See [`super::cross_entropy_head`].
+pub(super) fn cross_entropy(
+    [hidden, weight]: [&Tensor<2>; 2],
+    targets: &[u32],
+    chunk_rows: usize,
+) -> HeadLoss {
+    let scale = 1.0 / targets.len() as f64;
+    Head { hidden, weight }.chunked(chunk_rows, |start, logits| {
+        let n = logits.dims()[0];
+        cross_entropy_chunk(logits, &targets[start..start + n], scale)
+    })
+}
+
+/// See [`super::token_losses`].
+pub(super) fn token_losses(
+    [hidden, weight]: [&Tensor<2>; 2],
+    targets: &[u32],
+    chunk_rows: usize,
+) -> Vec<(f64, bool)> {
+    let head = Head { hidden, weight };
+    let losses = targets.chunks(chunk_rows).enumerate().flat_map(|(chunk, targets)| {
+        token_losses_chunk(head.logits(chunk * chunk_rows, targets.len()), targets)
+    });
+    losses.collect()
+}
+
+/// Hidden states and the matrix that turns them into logits.
+#[derive(Clone, Copy)]
+struct Head<'a> {
+    hidden: &'a Tensor<2>,
+    weight: &'a Tensor<2>,
+}
+
+impl Head<'_> {
+    fn logits(self, start: usize, n: usize) -> Tensor<2> {
+        let logits = self.hidden.clone().narrow(0, start, n).matmul(self.weight.clone());
+        // A model may compute in half precision; its losses are formed in full.
+        if logits.dtype() == DType::F32 { logits } else { logits.cast(DType::F32) }
+    }
+
+    /// Goes through the rows in chunks; `backward` turns a chunk's start and logits into the sum of
+    /// its losses and the gradient by its logits, already divided by the number of all rows.
+    fn chunked(
+        self,
+        chunk_rows: usize,
+        backward: impl Fn(usize, Tensor<2>) -> (f64, Tensor<2>),
+    ) -> HeadLoss {
+        let [rows, _] = self.hidden.dims();
+        let (mut sum, mut d_hidden, mut d_head) = (0.0, Vec::new(), None::<Tensor<2>>);
+        for start in (0..rows).step_by(chunk_rows) {
+            let n = chunk_rows.min(rows - start);
+            let (loss, d_logits) = backward(start, self.logits(start, n));
+            sum += loss;
+            d_hidden.push(d_logits.clone().matmul(self.weight.clone().transpose()));
+            let hidden = self.hidden.clone().narrow(0, start, n);
+            let product = d_logits.transpose().matmul(hidden);
+            d_head = Some(match d_head.take() {
+                Some(so_far) => so_far + product,
+                None => product,
+            });
+        }
+        let d_head = d_head.map_or_else(|| self.weight.zeros_like(), Tensor::transpose);
+        HeadLoss { loss: sum / rows as f64, d_hidden: Tensor::cat(d_hidden, 0), d_head }
+    }
+}
+
+/// Sum over rows of `KL(p || q)`, and `scale * (q - p)`.
+fn forward_kl_chunk(
     student: Tensor<2>,
     teacher: Tensor<2>,
     inverse_temperature: f64,
@@ -18,7 +101,7 @@ pub(super) fn forward_kl(
 }
 
 /// Sum over rows of `-ln softmax(logits)[target]`, and `scale * (softmax(logits) - onehot)`.
-pub(super) fn cross_entropy(logits: Tensor<2>, targets: &[u32], scale: f64) -> (f64, Tensor<2>) {
+fn cross_entropy_chunk(logits: Tensor<2>, targets: &[u32], scale: f64) -> (f64, Tensor<2>) {
     let targets = column(targets, &logits);
     let q_log = log_softmax(logits, 1);
     let loss = -q_log.clone().gather(1, targets.clone()).sum();
@@ -28,7 +111,7 @@ pub(super) fn cross_entropy(logits: Tensor<2>, targets: &[u32], scale: f64) -> (
 }
 
 /// `-ln softmax(logits)[target]` and `argmax == target` of every row.
-pub(super) fn token_losses(logits: Tensor<2>, targets: &[u32]) -> Vec<(f64, bool)> {
+fn token_losses_chunk(logits: Tensor<2>, targets: &[u32]) -> Vec<(f64, bool)> {
     let best: Vec<i64> = logits.clone().argmax(1).into_data().convert::<i64>().iter().collect();
     let gold = softmax_log_at(logits, targets);
     let greedy = best.iter().zip(targets).map(|(best, target)| *best == i64::from(*target));

@@ -7,14 +7,12 @@
 //! composed of Burn's operations.
 
 mod composed;
-mod exp;
+mod host;
 mod rows;
 
-use burn::tensor::{DType, Tensor};
-use rayon::prelude::*;
+use burn::tensor::Tensor;
 
-use crate::host::{narrow, on_host, values};
-use rows::Softening;
+use crate::host::fusable;
 
 /// Rows handled at once unless the caller knows better: 256 rows of 49,152 logits are 48 MiB.
 ///
@@ -69,15 +67,12 @@ pub fn forward_kl_head(pair: &HeadPair, temperature: f64, chunk_rows: usize) -> 
     assert_eq!(rows, pair.teacher_hidden.dims()[0], "rows of student and teacher");
     assert_eq!(vocab, pair.teacher_head.dims()[1], "vocabulary of student and teacher");
     assert!(temperature > 0.0, "temperature {temperature}");
-    let scale = temperature / rows as f64;
-    let student = Head { hidden: &pair.student_hidden, weight: &pair.student_head };
-    let teacher = Head { hidden: &pair.teacher_hidden, weight: &pair.teacher_head };
-    let mut loss = student.chunked(chunk_rows, |start, logits| {
-        let teacher = teacher.logits(start, logits.dims()[0]);
-        forward_kl_chunk(logits, teacher, temperature, scale)
-    });
-    loss.loss *= temperature * temperature;
-    loss
+    check_chunk(rows, chunk_rows);
+    if fusable(&pair.student_hidden) {
+        host::forward_kl(pair, temperature, chunk_rows)
+    } else {
+        composed::forward_kl(pair, temperature, chunk_rows)
+    }
 }
 
 /// Computes the mean over rows of `-ln softmax(logits)[target]`, and its gradients.
@@ -93,12 +88,12 @@ pub fn cross_entropy_head(
     chunk_rows: usize,
 ) -> HeadLoss {
     check_targets(hidden, head, targets);
-    let scale = 1.0 / targets.len() as f64;
-    let head = Head { hidden, weight: head };
-    head.chunked(chunk_rows, |start, logits| {
-        let n = logits.dims()[0];
-        cross_entropy_chunk(logits, &targets[start..start + n], scale)
-    })
+    check_chunk(targets.len(), chunk_rows);
+    if fusable(hidden) {
+        host::cross_entropy([hidden, head], targets, chunk_rows)
+    } else {
+        composed::cross_entropy([hidden, head], targets, chunk_rows)
+    }
 }
 
 /// Computes `-ln softmax(logits)[target]` of every row, for evaluation: no gradients.
@@ -116,11 +111,17 @@ pub fn token_losses(
         return Vec::new();
     }
     check_targets(hidden, head, targets);
-    let head = Head { hidden, weight: head };
-    let losses = targets.chunks(chunk_rows).enumerate().flat_map(|(chunk, targets)| {
-        token_losses_chunk(head.logits(chunk * chunk_rows, targets.len()), targets)
-    });
-    losses.map(|(nats, greedy)| TokenLoss { nats, greedy }).collect()
+    let losses = if fusable(hidden) {
+        host::token_losses([hidden, head], targets, chunk_rows)
+    } else {
+        composed::token_losses([hidden, head], targets, chunk_rows)
+    };
+    losses.into_iter().map(|(nats, greedy)| TokenLoss { nats, greedy }).collect()
+}
+
+fn check_chunk(rows: usize, chunk_rows: usize) {
+    assert!(rows > 0, "a mean over no rows");
+    assert!(chunk_rows > 0, "a chunk has rows");
 }
 
 fn check_targets(hidden: &Tensor<2>, head: &Tensor<2>, targets: &[u32]) {
@@ -128,97 +129,6 @@ fn check_targets(hidden: &Tensor<2>, head: &Tensor<2>, targets: &[u32]) {
     let vocab = head.dims()[1];
     let outside = targets.iter().find(|target| **target as usize >= vocab);
     assert!(outside.is_none(), "target {outside:?} outside the vocabulary of {vocab}");
-}
-
-/// Hidden states and the matrix that turns them into logits.
-#[derive(Clone, Copy)]
-struct Head<'a> {
-    hidden: &'a Tensor<2>,
-    weight: &'a Tensor<2>,
-}
-
-impl Head<'_> {
-    fn logits(self, start: usize, n: usize) -> Tensor<2> {
-        let logits = self.hidden.clone().narrow(0, start, n).matmul(self.weight.clone());
-        // A model may compute in half precision; its losses are formed in full.
-        if logits.dtype() == DType::F32 { logits } else { logits.cast(DType::F32) }
-    }
-
-    /// Goes through the rows in chunks; `backward` turns a chunk's start and logits into the sum of
-    /// its losses and the gradient by its logits, already divided by the number of all rows.
-    fn chunked(
-        self,
-        chunk_rows: usize,
-        backward: impl Fn(usize, Tensor<2>) -> (f64, Tensor<2>),
-    ) -> HeadLoss {
-        let [rows, _] = self.hidden.dims();
-        assert!(rows > 0, "a mean over no rows");
-        let (mut sum, mut d_hidden, mut d_head) = (0.0, Vec::new(), None::<Tensor<2>>);
-        for start in (0..rows).step_by(chunk_rows) {
-            let n = chunk_rows.min(rows - start);
-            let (loss, d_logits) = backward(start, self.logits(start, n));
-            sum += loss;
-            d_hidden.push(d_logits.clone().matmul(self.weight.clone().transpose()));
-            let hidden = self.hidden.clone().narrow(0, start, n);
-            let product = d_logits.transpose().matmul(hidden);
-            d_head = Some(match d_head.take() {
-                Some(so_far) => so_far + product,
-                None => product,
-            });
-        }
-        let d_head = d_head.map_or_else(|| self.weight.zeros_like(), Tensor::transpose);
-        HeadLoss { loss: sum / rows as f64, d_hidden: Tensor::cat(d_hidden, 0), d_head }
-    }
-}
-
-fn forward_kl_chunk(
-    student: Tensor<2>,
-    teacher: Tensor<2>,
-    temperature: f64,
-    scale: f64,
-) -> (f64, Tensor<2>) {
-    if !on_host(&student.device()) {
-        return composed::forward_kl(student, teacher, 1.0 / temperature, scale);
-    }
-    let how =
-        Softening { inverse_temperature: narrow(1.0 / temperature), gradient_scale: narrow(scale) };
-    let mut teacher = teacher.into_data();
-    in_place(student, |student, vocab| {
-        let rows = student.par_chunks_mut(vocab).zip(values(&mut teacher).par_chunks_mut(vocab));
-        rows.map(|(student, teacher)| rows::forward_kl(student, teacher, how)).collect()
-    })
-}
-
-fn cross_entropy_chunk(logits: Tensor<2>, targets: &[u32], scale: f64) -> (f64, Tensor<2>) {
-    if !on_host(&logits.device()) {
-        return composed::cross_entropy(logits, targets, scale);
-    }
-    let scale = narrow(scale);
-    in_place(logits, |logits, vocab| {
-        let rows = logits.par_chunks_mut(vocab).zip(targets);
-        rows.map(|(row, target)| rows::cross_entropy(row, *target as usize, scale)).collect()
-    })
-}
-
-fn token_losses_chunk(logits: Tensor<2>, targets: &[u32]) -> Vec<(f64, bool)> {
-    if !on_host(&logits.device()) {
-        return composed::token_losses(logits, targets);
-    }
-    let vocab = logits.dims()[1];
-    let mut logits = logits.into_data();
-    let rows = values(&mut logits).par_chunks_mut(vocab).zip(targets);
-    rows.map(|(row, target)| rows::token_loss(row, *target as usize)).collect()
-}
-
-/// Lets `losses` overwrite the logits with their gradient; sums what it returns, row by row in order.
-fn in_place(
-    logits: Tensor<2>,
-    losses: impl FnOnce(&mut [f32], usize) -> Vec<f64>,
-) -> (f64, Tensor<2>) {
-    let (device, [_, vocab]) = (logits.device(), logits.dims());
-    let mut logits = logits.into_data();
-    let losses = losses(values(&mut logits), vocab);
-    (losses.iter().sum(), Tensor::from_data(logits, &device))
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Losses of single rows of logits on host slices, each turning the logits into their gradient in place.
 
-use super::exp::{LANES, exp};
-use crate::host::narrow;
+use crate::{
+    host::narrow,
+    simd::{LANES, exp, load, store},
+};
 
 /// What a row's divergence needs to know beside its logits.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +18,7 @@ pub(super) struct Softening {
 ///
 /// Leaves `gradient_scale * (q - p)` in `student` and rubbish in `teacher`. A token with `p = 0`
 /// counts nothing, so that both rows may hold `-inf` at the same place.
+#[inline(always)]
 pub(super) fn forward_kl(student: &mut [f32], teacher: &mut [f32], how: Softening) -> f64 {
     let t = f64::from(how.inverse_temperature);
     let (student_max, teacher_max) = (max(student), max(teacher));
@@ -39,6 +42,7 @@ pub(super) fn forward_kl(student: &mut [f32], teacher: &mut [f32], how: Softenin
 }
 
 /// `-ln softmax(logits)[target]` in nats; leaves `scale * (softmax(logits) - onehot(target))`.
+#[inline(always)]
 pub(super) fn cross_entropy(logits: &mut [f32], target: usize, scale: f32) -> f64 {
     let top = max(logits);
     let gold = f64::from(logits[target]) - f64::from(top);
@@ -60,6 +64,7 @@ pub(super) fn cross_entropy(logits: &mut [f32], target: usize, scale: f32) -> f6
 /// `-ln softmax(logits)[target]` in nats, and whether no other token is likelier.
 ///
 /// Sums the exponentials in `f64`: evaluation adds many of these.
+#[inline(always)]
 pub(super) fn token_loss(logits: &[f32], target: usize) -> (f64, bool) {
     let top = max(logits);
     let gold = logits[target];
@@ -84,7 +89,7 @@ struct KlSums {
 }
 
 impl KlSums {
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, [p, q]: [[f32; LANES]; 2], [p_exp, q_exp]: [[f32; LANES]; 2]) {
         self.p = add(self.p, p_exp);
         self.q = add(self.q, q_exp);
@@ -100,7 +105,7 @@ impl KlSums {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn add(sums: [f64; LANES], x: [f32; LANES]) -> [f64; LANES] {
     let mut sums = sums;
     for (sum, x) in sums.iter_mut().zip(x) {
@@ -109,6 +114,7 @@ fn add(sums: [f64; LANES], x: [f32; LANES]) -> [f64; LANES] {
     sums
 }
 
+#[inline(always)]
 fn max(row: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     for chunk in row.chunks(LANES) {
@@ -118,20 +124,4 @@ fn max(row: &[f32]) -> f32 {
         }
     }
     lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
-}
-
-/// Up to eight values, the rest filled.
-#[inline]
-fn load(chunk: &[f32], fill: f32) -> [f32; LANES] {
-    chunk.try_into().unwrap_or_else(|_| {
-        let mut lanes = [fill; LANES];
-        lanes[..chunk.len()].copy_from_slice(chunk);
-        lanes
-    })
-}
-
-#[inline]
-fn store(chunk: &mut [f32], lanes: [f32; LANES]) {
-    let n = chunk.len();
-    chunk.copy_from_slice(&lanes[..n]);
 }

@@ -8,6 +8,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use pycno_data::{Batch, Batches, hash::sha256_hex};
+use pycno_kernels::surrogate;
 use pycno_model::{Checkpoint, Decoder};
 use pycno_record::RecoveryStep;
 use pycno_units::{Seed, TokenCount};
@@ -19,6 +20,9 @@ use crate::{
     optimizer::{Optimizer, Rates, clip_scale, global_norm},
     parameters,
 };
+
+/// How a checkpoint of this version stores its matrices; another's is refused.
+const LAYOUT: &str = "weights [d_out, d_in]";
 
 /// A student after its recovery.
 #[derive(Clone, Debug)]
@@ -109,7 +113,6 @@ pub fn train(
 fn start(student: &Checkpoint, run: &Run<'_>, ctx: &TrainContext<'_>) -> Result<State, TrainError> {
     let student = Decoder::new(student, &ctx.device.clone())
         .map_err(|source| TrainError::Student { source })?;
-    let student = parameters::contiguous(student);
     let saved = checkpoint::load(ctx.checkpoint_dir, &run.hash, &student, &ctx.device)?;
     let fresh = || State { student, optimizer: Optimizer::default(), steps: Vec::new() };
     Ok(saved.unwrap_or_else(fresh))
@@ -208,8 +211,7 @@ fn micro_gradients(
     let outputs = StudentOutputs { hidden: plain, head, batch };
     let Gradients { loss, d_hidden, d_head, metrics } = objective.gradients(outputs)?;
     let d_hidden = scaled(d_hidden, share).reshape([rows, seq, d_model]);
-    // d_hidden is a constant here, so this sum has the gradient the objective asked for.
-    let mut tape = (hidden * Tensor::from_inner(d_hidden)).sum().backward();
+    let mut tape = surrogate(hidden, d_hidden).backward();
     let mut gradients = GradientsParams::from_module(&mut tape, &tracked);
     let (id, d_head) = student.head_gradient(scaled(d_head, share));
     // A tied head is the embedding, which has a gradient already.
@@ -248,6 +250,7 @@ fn run_hash(
     settings: (&str, &TrainConfig, Seed),
 ) -> Result<String, TrainError> {
     let mut hash = Sha256::new();
+    hash.update(LAYOUT);
     let text = |x: serde_json::Result<String>| {
         x.map_err(|source| TrainError::Io {
             action: "write",

@@ -63,7 +63,7 @@ fn config(tokens: u64, batch: usize, micro_batch: usize) -> TrainConfig {
 }
 
 fn decoder(student: &Checkpoint) -> Decoder {
-    parameters::contiguous(Decoder::new(student, &Device::flex()).unwrap())
+    Decoder::new(student, &Device::flex()).unwrap()
 }
 
 fn host(x: &Tensor<1>) -> Vec<f32> {

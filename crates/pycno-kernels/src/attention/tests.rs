@@ -1,0 +1,220 @@
+//! Attention against the formula in `f64`, against Burn, and against its own slopes.
+
+use burn::tensor::Device;
+
+use super::*;
+use crate::{check, noise::Noise};
+
+const D_HEAD: usize = 4;
+
+fn layout(n_heads: usize, n_kv_heads: usize, window: Option<usize>) -> HeadLayout {
+    HeadLayout { n_heads, n_kv_heads, d_head: D_HEAD, window }
+}
+
+fn rope(positions: impl Iterator<Item = usize>) -> RopeTable {
+    RopeTable::new(&[1.0, 0.1], positions)
+}
+
+fn maps(layout: HeadLayout, d_model: usize, biased: bool) -> Qkv {
+    let mut noise = Noise::new(8);
+    let widths = [layout.query_width(), layout.key_width(), layout.key_width()];
+    let weights = widths.map(|width| noise.tensor([width, d_model], 0.7));
+    let biases = biased.then(|| widths.map(|width| noise.tensor([width], 0.5)));
+    Qkv { weights, biases }
+}
+
+/// The packed operation alone.
+fn packed(x: Tensor<3>, layout: HeadLayout) -> Tensor<3> {
+    let [batch, seq, _] = x.dims();
+    let segments = Arc::new(Segments::separate(batch, seq));
+    run_1(packed::Packed { layout, rope: rope(0..seq), segments }, x)
+}
+
+/// The formula in `f64`, head by head and query by query, of packed rows.
+fn reference(x: &Tensor<3>, layout: HeadLayout) -> Vec<f64> {
+    let [batch, seq, width] = x.dims();
+    let values = check::host(x.clone());
+    let row = |b: usize, t: usize, from: usize| {
+        let at = (b * seq + t) * width + from;
+        values[at..at + D_HEAD].to_vec()
+    };
+    let turned = |mut head: Vec<f64>, position: usize| {
+        for (j, w) in [1.0, 0.1].into_iter().enumerate() {
+            let (sin, cos) = (position as f64 * w).sin_cos();
+            let (a, b) = (head[j], head[j + 2]);
+            (head[j], head[j + 2]) = (a * cos - b * sin, b * cos + a * sin);
+        }
+        head
+    };
+    let mut out = Vec::new();
+    for (b, t) in (0..batch).flat_map(|b| (0..seq).map(move |t| (b, t))) {
+        for head in 0..layout.n_heads {
+            let kv = layout.query_width() + head / layout.group() * D_HEAD;
+            let query = turned(row(b, t, head * D_HEAD), t);
+            let first = layout.window.map_or(0, |window| (t + 1).saturating_sub(window));
+            let weight = |k: usize| {
+                let key = turned(row(b, k, kv), k);
+                let score: f64 = query.iter().zip(key).map(|(a, b)| a * b).sum();
+                (score / (D_HEAD as f64).sqrt()).exp()
+            };
+            let total: f64 = (first..=t).map(weight).sum();
+            out.extend((0..D_HEAD).map(|i| {
+                let value = |k| row(b, k, kv + layout.key_width())[i];
+                (first..=t).map(|k| weight(k) * value(k)).sum::<f64>() / total
+            }));
+        }
+    }
+    out
+}
+
+#[track_caller]
+fn check_formula([batch, seq]: [usize; 2], layout: HeadLayout, size: f64) {
+    let x = Noise::new(seq as u64).tensor([batch, seq, layout.width()], size);
+    let expect = reference(&x, layout);
+    let largest = expect.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+    for (found, expect) in check::host(packed(x, layout)).iter().zip(&expect) {
+        assert!((found - expect).abs() < 2e-5 * largest, "{found} {expect}");
+    }
+}
+
+#[test]
+fn contexts_are_those_of_the_formula() {
+    check_formula([1, 1], layout(6, 1, None), 1.0);
+    check_formula([2, 5], layout(4, 2, None), 1.0);
+    check_formula([1, 7], layout(3, 3, None), 3.0);
+    check_formula([1, 130], layout(2, 1, None), 1.0);
+    check_formula([1, 70], layout(2, 2, Some(3)), 1.0);
+    check_formula([2, 6], layout(2, 1, Some(8)), 1.0);
+}
+
+/// All of it from the residual stream, fused and composed.
+fn whole(x: Tensor<3>, weight: Tensor<2>, biased: bool, layout: HeadLayout, fused: bool) -> Tensor<3> {
+    let [_, seq, d_model] = x.dims();
+    let mut maps = maps(layout, d_model, biased);
+    maps.weights[1] = weight;
+    let rope = rope(0..seq);
+    if fused {
+        self_attention(x, maps, layout, &rope, Arrangement::Batch)
+    } else {
+        composed::self_attention(x, maps, layout, &rope, Arrangement::Batch)
+    }
+}
+
+#[test]
+fn outputs_and_gradients_are_those_of_burn() {
+    let cases = [
+        ([1, 2], layout(2, 1, None)),
+        ([2, 9], layout(4, 2, None)),
+        ([1, 67], layout(3, 3, None)),
+        ([2, 6], layout(2, 1, Some(3))),
+    ];
+    for ([batch, seq], layout) in cases {
+        for biased in [false, true] {
+            let shape = ([batch, seq, 5], [layout.key_width(), 5]);
+            let run = |fused| move |x, w| whole(x, w, biased, layout, fused);
+            check::twins_2(shape, 1.0, run(true), run(false));
+        }
+    }
+}
+
+#[test]
+fn a_token_alone_gives_its_value_and_no_gradient_to_its_key() {
+    let layout = layout(2, 1, None);
+    let x = Noise::new(1).tensor([1, 1, layout.width()], 1.0).autodiff().require_grad();
+    let out = packed(x.clone(), layout);
+    let value = x.clone().inner().narrow(2, 12, 4);
+    check::near(out.clone().inner(), Tensor::cat(vec![value.clone(), value], 2), 1e-6);
+    let found = x.grad_remove(&mut out.sum().backward()).unwrap();
+    for (i, found) in check::host(found).into_iter().enumerate() {
+        let expect = if i < 12 { 0.0 } else { 2.0 };
+        assert!((found - expect).abs() < 1e-6, "{i}: {found}");
+    }
+}
+
+#[test]
+fn gradients_are_the_slopes() {
+    check::slopes_1([1, 3, 16], |x| packed(x, layout(2, 1, None)));
+    check::slopes_1([2, 4, 12], |x| packed(x, layout(1, 1, Some(2))));
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let layout = layout(4, 2, None);
+    let x = Noise::new(3).tensor([2, 130, layout.width()], 1.0);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let x = x.clone().autodiff().require_grad();
+            let out = packed(x.clone(), layout);
+            let mut tape = out.clone().square().sum().backward();
+            [check::host(out.inner()), check::host(x.grad_remove(&mut tape).unwrap())]
+        })
+    };
+    assert_eq!(run(1), run(3));
+}
+
+#[test]
+fn a_cache_gives_what_one_pass_gives() {
+    for (layout, biased) in [(layout(4, 2, None), true), (layout(2, 2, Some(3)), false)] {
+        let x = Noise::new(4).tensor([2, 7, 5], 1.0);
+        let maps = maps(layout, 5, biased);
+        let at_once =
+            self_attention(x.clone(), maps.clone(), layout, &rope(0..7), Arrangement::Batch);
+        for fused in [true, false] {
+            let mut cache = KvCache::default();
+            let parts = [0..3, 3..4, 4..7].map(|part| {
+                let x = x.clone().narrow(1, part.start, part.len());
+                let (rope, past) = (rope(part), Arrangement::Cached(&mut cache));
+                if fused {
+                    self_attention(x, maps.clone(), layout, &rope, past)
+                } else {
+                    composed::self_attention(x, maps.clone(), layout, &rope, past)
+                }
+            });
+            check::near(Tensor::cat(parts.to_vec(), 1), at_once.clone(), 1e-5);
+        }
+    }
+}
+
+#[test]
+fn a_tree_gives_what_each_sequence_gives_alone() {
+    for (layout, fused) in [(layout(4, 2, None), true), (layout(2, 1, Some(3)), true), (layout(4, 2, None), false)] {
+        let mut segments = Segments::default();
+        let root = segments.push(66, None);
+        let left = segments.push(2, Some(root));
+        let right = segments.push(3, Some(root));
+        let leaf = segments.push(1, Some(left));
+        let (x, maps) = (Noise::new(6).tensor([1, 72, 5], 1.0), maps(layout, 5, false));
+        let rope_of_tree = rope(segments.positions());
+        let found = if fused {
+            self_attention(x.clone(), maps.clone(), layout, &rope_of_tree, Arrangement::Tree(&segments))
+        } else {
+            let tree = Arrangement::Tree(&segments);
+            composed::self_attention(x.clone(), maps.clone(), layout, &rope_of_tree, tree)
+        };
+        for end in [root, left, right, leaf] {
+            let rows: Vec<_> = segments.before(end).into_iter().chain([segments.rows_of(end)]).collect();
+            let parts = |x: &Tensor<3>| {
+                let part = |rows: &std::ops::Range<usize>| x.clone().narrow(1, rows.start, rows.len());
+                Tensor::cat(rows.iter().map(part).collect(), 1)
+            };
+            let alone = parts(&x);
+            let rope = rope(0..alone.dims()[1]);
+            let alone = self_attention(alone, maps.clone(), layout, &rope, Arrangement::Batch);
+            check::near(parts(&found), alone, 1e-5);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "shared beginnings")]
+fn no_gradient_runs_through_a_tree() {
+    let layout = layout(1, 1, None);
+    let mut segments = Segments::default();
+    let root = segments.push(1, None);
+    segments.push(1, Some(root));
+    let x = Tensor::<3>::ones([1, 2, layout.width()], &Device::flex()).autodiff().require_grad();
+    let rope = rope(segments.positions());
+    let out: Tensor<3> = run_1(packed::Packed { layout, rope, segments: Arc::new(segments) }, x);
+    let _tape = out.sum().backward();
+}

@@ -1,0 +1,204 @@
+//! Loops over eight floats at a time, compiled for the vector units that the processor has.
+//!
+//! Rust's baseline for x86-64 has vectors of four and no fused multiplication. [`vectorized`] compiles the
+//! loop in its closure for wider units too and picks at run time; results are the same bits either way,
+//! since sums run in [`LANES`] lanes whatever the hardware's width.
+
+/// Floats handled together.
+pub(crate) const LANES: usize = 8;
+/// Sums carried side by side in [`dot`], enough to hide the latency of one addition.
+const SUMS: usize = 4;
+
+/// Below this `exp` is 0: `f32` would turn denormal.
+const SMALLEST: f32 = -87.0;
+/// Above this `exp` is infinite; `f32` itself could go on to 88.72.
+const LARGEST: f32 = 88.0;
+/// Adding and subtracting it rounds a small float to a whole number.
+const ROUND: f32 = 12_582_912.0;
+/// `ln 2` in two parts; the first has few bits, so that `n * LN2_HIGH` is exact.
+const LN2_HIGH: f32 = 0.693_359_4;
+const LN2_LOW: f32 = -2.121_944_4e-4;
+/// Minimax coefficients of `(e^r - 1 - r) / r^2` on `|r| <= ln 2 / 2`, highest power first.
+const POLYNOMIAL: [f32; 6] =
+    [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+
+/// Runs a loop with the widest vector unit at hand. What it calls must be `#[inline(always)]`, else
+/// that part stays at the baseline.
+#[inline]
+pub(crate) fn vectorized<R>(run: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(run)
+}
+
+/// `e^x` of each lane (`-inf` gives 0, `NaN` stays); two units in the last place.
+///
+/// Cephes' `expf`: `e^x = 2^n e^r` with `n = round(x / ln 2)` and a polynomial in `r`.
+#[inline(always)]
+pub(crate) fn exp(x: [f32; LANES]) -> [f32; LANES] {
+    x.map(
+        #[inline(always)]
+        |x| {
+            let normal = exp_normal(x);
+            let large = if x > LARGEST { f32::INFINITY } else { normal };
+            if x < SMALLEST { 0.0 } else { large }
+        },
+    )
+}
+
+#[inline(always)]
+fn exp_normal(x: f32) -> f32 {
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * LN2_HIGH - n * LN2_LOW;
+    let mut polynomial = POLYNOMIAL[0];
+    for c in &POLYNOMIAL[1..] {
+        polynomial = polynomial * r + c;
+    }
+    let power = polynomial * r * r + r + 1.0;
+    // The low bits of `shifted` are `n`; 127 is the bias of the exponent.
+    power * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
+}
+
+/// `1 / (1 + e^-x)` of each lane.
+#[inline(always)]
+pub(crate) fn sigmoid(x: [f32; LANES]) -> [f32; LANES] {
+    let mut e = exp(negated_magnitude(x));
+    for (e, x) in e.iter_mut().zip(x) {
+        // With e = exp(-|x|) neither branch overflows.
+        *e = if x < 0.0 { *e } else { 1.0 } / (1.0 + *e);
+    }
+    e
+}
+
+/// `tanh x` of each lane.
+#[inline(always)]
+pub(crate) fn tanh(x: [f32; LANES]) -> [f32; LANES] {
+    let doubled = sigmoid(x.map(
+        #[inline(always)]
+        |x| 2.0 * x,
+    ));
+    doubled.map(
+        #[inline(always)]
+        |s| 2.0 * s - 1.0,
+    )
+}
+
+#[inline(always)]
+fn negated_magnitude(x: [f32; LANES]) -> [f32; LANES] {
+    x.map(
+        #[inline(always)]
+        |x| -x.abs(),
+    )
+}
+
+/// `sum a b`.
+#[inline(always)]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [[0.0; LANES]; SUMS];
+    let (a_wide, b_wide) = (a.chunks_exact(LANES * SUMS), b.chunks_exact(LANES * SUMS));
+    let (a_rest, b_rest) = (a_wide.remainder(), b_wide.remainder());
+    for (a, b) in a_wide.zip(b_wide) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            for (j, lane) in sum.iter_mut().enumerate() {
+                *lane += a[i * LANES + j] * b[i * LANES + j];
+            }
+        }
+    }
+    for (a, b) in a_rest.chunks(LANES).zip(b_rest.chunks(LANES)) {
+        for ((lane, a), b) in sums[0].iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    let [s0, s1, s2, s3] = sums;
+    let mut total = [0.0; LANES];
+    for (j, lane) in total.iter_mut().enumerate() {
+        *lane = (s0[j] + s1[j]) + (s2[j] + s3[j]);
+    }
+    sum(total)
+}
+
+/// The lanes added up, halves first.
+#[inline(always)]
+pub(crate) fn sum(x: [f32; LANES]) -> f32 {
+    let [a, b, c, d, e, f, g, h] = x;
+    ((a + e) + (b + f)) + ((c + g) + (d + h))
+}
+
+/// Up to eight values, the rest filled.
+#[inline(always)]
+pub(crate) fn load(chunk: &[f32], fill: f32) -> [f32; LANES] {
+    if let Ok(lanes) = chunk.try_into() {
+        return lanes;
+    }
+    let mut lanes = [fill; LANES];
+    lanes[..chunk.len()].copy_from_slice(chunk);
+    lanes
+}
+
+/// As many lanes as the chunk has room for.
+#[inline(always)]
+pub(crate) fn store(chunk: &mut [f32], lanes: [f32; LANES]) {
+    let n = chunk.len();
+    if n == LANES {
+        chunk.copy_from_slice(&lanes);
+    } else {
+        chunk.copy_from_slice(&lanes[..n]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(found: f32, expect: f64) {
+        let error = (f64::from(found) / expect - 1.0).abs();
+        assert!(error < 2.5e-7, "{found}, not {expect}");
+    }
+
+    #[test]
+    fn exp_agrees_with_the_standard_library() {
+        for i in 0..174_900 {
+            let x = (i as f32 - 86_950.0) * 1e-3;
+            check(exp([x; LANES])[0], f64::from(x).exp());
+        }
+    }
+
+    #[test]
+    fn exp_is_exact_at_its_ends() {
+        let found = exp([0.0, -0.0, -87.1, -1e4, f32::NEG_INFINITY, f32::NAN, f32::MIN, 89.0]);
+        assert_eq!(found[..5], [1.0, 1.0, 0.0, 0.0, 0.0]);
+        assert!(found[5].is_nan());
+        assert_eq!(found[6..], [0.0, f32::INFINITY]);
+        assert_eq!(exp([f32::INFINITY; LANES])[0], f32::INFINITY);
+    }
+
+    #[test]
+    fn sigmoid_and_tanh_agree_with_their_definitions() {
+        for i in -400..=400 {
+            let x = i as f32 * 0.2;
+            let expect = 1.0 / (1.0 + (-f64::from(x)).exp());
+            let found = f64::from(sigmoid([x; LANES])[0]);
+            assert!((found - expect).abs() < 3e-7 * expect, "{x}: {found} {expect}");
+            let found = f64::from(tanh([x; LANES])[0]);
+            assert!((found - f64::from(x).tanh()).abs() < 2e-7, "{x}: {found}");
+        }
+    }
+
+    #[test]
+    fn the_vector_unit_gives_the_same_bits() {
+        let x = [-3.0, 0.1, 2.5, -80.0, 7.0, -0.3, 33.0, 1e-5];
+        let wide = vectorized(|| exp(x));
+        assert_eq!(wide.map(f32::to_bits), exp(x).map(f32::to_bits));
+    }
+
+    #[test]
+    fn dot_products_of_every_length_are_those_of_f64() {
+        for n in [0, 1, 7, 8, 31, 32, 33, 100, 576] {
+            let a: Vec<f32> = (0..n).map(|i| (i as f32 * 0.7).sin()).collect();
+            let b: Vec<f32> = (0..n).map(|i| (i as f32 * 1.3).cos()).collect();
+            let expect: f64 = a.iter().zip(&b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            let found = vectorized(|| dot(&a, &b));
+            assert!((f64::from(found) - expect).abs() < 1e-5, "{n}: {found} {expect}");
+        }
+    }
+}
