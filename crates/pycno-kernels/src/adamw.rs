@@ -69,8 +69,13 @@ pub fn adamw(slot: Slot, gradient: Tensor<1>, how: &AdamWStep) -> Slot {
     if on_host(&gradient.device()) {
         fused(slot, gradient, factors)
     } else {
-        composed(slot, gradient, factors)
+        stepped(slot, gradient, factors)
     }
+}
+
+/// [`adamw`] in Burn's operations.
+pub fn composed(slot: Slot, gradient: Tensor<1>, how: &AdamWStep) -> Slot {
+    stepped(slot, gradient, Factors::new(how))
 }
 
 /// What the inner loop multiplies with.
@@ -129,7 +134,7 @@ fn fused(slot: Slot, gradient: Tensor<1>, factors: Factors) -> Slot {
     Slot { weight, first, second }
 }
 
-fn composed(slot: Slot, gradient: Tensor<1>, by: Factors) -> Slot {
+fn stepped(slot: Slot, gradient: Tensor<1>, by: Factors) -> Slot {
     let g = gradient * by.gradient;
     let first = slot.first * by.keep_first + g.clone() * (1.0 - by.keep_first);
     let second = slot.second * by.keep_second + g.square() * (1.0 - by.keep_second);
@@ -212,7 +217,7 @@ mod tests {
         let how = AdamWStep { gradient_scale: 0.3, ..step(5) };
         let gradient = random();
         let fused = adamw(slot.clone(), gradient.clone(), &how);
-        let composed = composed(slot, gradient, Factors::new(&how));
+        let composed = composed(slot, gradient, &how);
         let pairs = [
             (fused.weight, composed.weight),
             (fused.first, composed.first),

@@ -47,8 +47,7 @@ pub struct GateAndUp {
 /// - output: `[batch, seq, d_hidden]`
 pub fn gated(x: Tensor<3>, maps: GateAndUp, activation: Activation) -> Tensor<3> {
     if !fusable(&x) {
-        let [gate, up] = linear::separate(x, maps.weights, maps.biases);
-        return composed(gate, up, activation);
+        return composed_unit(x, maps, activation);
     }
     let packed = linear::project_2(x, maps.weights);
     let packed = match maps.biases {
@@ -58,8 +57,14 @@ pub fn gated(x: Tensor<3>, maps: GateAndUp, activation: Activation) -> Tensor<3>
     run_1(Gated { activation }, packed)
 }
 
-/// `act(gate) * up` in Burn's operations.
-pub(crate) fn composed(gate: Tensor<3>, up: Tensor<3>, activation: Activation) -> Tensor<3> {
+/// [`gated`] in Burn's operations.
+pub fn composed_unit(x: Tensor<3>, maps: GateAndUp, activation: Activation) -> Tensor<3> {
+    let [gate, up] = linear::separate(x, maps.weights, maps.biases);
+    composed(gate, up, activation)
+}
+
+/// `act(gate) * up`
+fn composed(gate: Tensor<3>, up: Tensor<3>, activation: Activation) -> Tensor<3> {
     match activation {
         Activation::Silu => activation::silu(gate) * up,
         Activation::GeluTanh => {

@@ -12,6 +12,7 @@ pub mod adamw;
 pub mod attention;
 #[cfg(test)]
 mod check;
+pub mod composed;
 mod extension;
 pub mod gated;
 pub mod head;

@@ -64,7 +64,7 @@ pub(crate) fn separate<const N: usize>(
 }
 
 /// [`linear`] in Burn's operations.
-pub(crate) fn composed(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
+pub fn composed(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
     let [batch, seq, d_in] = x.dims();
     let d_out = weight.dims()[0];
     let rows = x.reshape([batch * seq, d_in]).matmul(weight.transpose());

@@ -32,7 +32,7 @@ pub fn rms_norm(x: Tensor<3>, gamma: Tensor<1>, epsilon: f64) -> Tensor<3> {
 }
 
 /// [`rms_norm`] in Burn's operations; the mean is formed in `f32` whatever the type.
-pub(crate) fn composed(x: Tensor<3>, gamma: Tensor<1>, epsilon: f64) -> Tensor<3> {
+pub fn composed(x: Tensor<3>, gamma: Tensor<1>, epsilon: f64) -> Tensor<3> {
     let dtype = x.dtype();
     let square = x.clone().cast(DType::F32).square().mean_dim(2);
     let root = (square + epsilon).sqrt();

@@ -14,8 +14,12 @@ struct Heads {
     value: Tensor<4>,
 }
 
-/// See [`super::self_attention`].
-pub(super) fn self_attention(
+/// [`super::self_attention`] in Burn's operations.
+///
+/// # Panics
+///
+/// As that.
+pub fn self_attention(
     x: Tensor<3>,
     maps: Qkv,
     layout: HeadLayout,

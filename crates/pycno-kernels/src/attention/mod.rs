@@ -10,7 +10,7 @@
 
 mod backward;
 mod cache;
-mod composed;
+pub(crate) mod composed;
 mod forward;
 mod packed;
 mod plan;

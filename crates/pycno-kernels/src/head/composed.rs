@@ -7,8 +7,8 @@ use burn::tensor::{
 
 use super::{HeadLoss, HeadPair};
 
-/// See [`super::forward_kl_head`].
-pub(super) fn forward_kl(pair: &HeadPair, temperature: f64, chunk_rows: usize) -> HeadLoss {
+/// [`super::forward_kl_head`] in Burn's operations, for checked arguments.
+pub fn forward_kl(pair: &HeadPair, temperature: f64, chunk_rows: usize) -> HeadLoss {
     let scale = temperature / pair.student_hidden.dims()[0] as f64;
     let student = Head { hidden: &pair.student_hidden, weight: &pair.student_head };
     let teacher = Head { hidden: &pair.teacher_hidden, weight: &pair.teacher_head };
@@ -20,8 +20,8 @@ pub(super) fn forward_kl(pair: &HeadPair, temperature: f64, chunk_rows: usize) -
     loss
 }
 
-/// See [`super::cross_entropy_head`].
-pub(super) fn cross_entropy(
+/// [`super::cross_entropy_head`] in Burn's operations, for checked arguments.
+pub fn cross_entropy(
     [hidden, weight]: [&Tensor<2>; 2],
     targets: &[u32],
     chunk_rows: usize,

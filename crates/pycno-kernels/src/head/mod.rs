@@ -6,7 +6,7 @@
 //! parallel; the result does not depend on the number of threads. Elsewhere the same formulas are
 //! composed of Burn's operations.
 
-mod composed;
+pub(crate) mod composed;
 mod host;
 mod rows;
 
@@ -68,7 +68,8 @@ pub fn forward_kl_head(pair: &HeadPair, temperature: f64, chunk_rows: usize) -> 
     assert_eq!(vocab, pair.teacher_head.dims()[1], "vocabulary of student and teacher");
     assert!(temperature > 0.0, "temperature {temperature}");
     check_chunk(rows, chunk_rows);
-    if fusable(&pair.student_hidden) {
+    // A teacher may compute in half precision.
+    if fusable(&pair.student_hidden) && fusable(&pair.teacher_hidden) {
         host::forward_kl(pair, temperature, chunk_rows)
     } else {
         composed::forward_kl(pair, temperature, chunk_rows)
