@@ -20,5 +20,5 @@ pub mod schedule;
 pub use config::{LearningRate, NormLimit, Share, TrainConfig, WeightDecay};
 pub use error::TrainError;
 pub use objective::{Gradients, LanguageModel, Objective, StudentOutputs};
-pub use recover::{Recovered, StepEvent, TrainContext, train};
+pub use recover::{Recovered, StepEvent, TrainContext, Training, train};
 pub use schedule::Schedule;

@@ -84,43 +84,77 @@ pub fn train(
     config: &TrainConfig,
     ctx: TrainContext<'_>,
 ) -> Result<Recovered, TrainError> {
-    let seq = check_data(data, student.spec.vocab)?;
-    let run = Run {
-        hash: run_hash(student, data, (objective.name(), config, ctx.seed))?,
-        schedule: config.schedule(seq)?,
-        batches: Batches::new(data.to_vec(), config.batch.get(), ctx.seed.split("batches"))
-            .map_err(|source| TrainError::Batches { source })?,
-        tokens_a_step: config.tokens_a_step(seq),
-        objective,
-        config,
-    };
-    let mut state = start(student, &run, &ctx)?;
-    let TrainContext { checkpoint_dir, on_step, .. } = ctx;
-    let steps = run.schedule.steps();
-    for step in state.steps.len() as u64 + 1..=steps {
+    let TrainContext { device, seed, checkpoint_dir, on_step } = ctx;
+    let mut training = Training::new(student, data, objective, config, (&device, seed))?;
+    let hash = run_hash(student, data, (objective.name(), config, seed))?;
+    let saved = checkpoint::load(checkpoint_dir, &hash, &training.state.student, &device)?;
+    training.state = saved.unwrap_or(training.state);
+    let steps = training.run.schedule.steps();
+    for step in training.state.steps.len() as u64 + 1..=steps {
         let event;
-        (state, event) = run.step(state, step)?;
+        (training, event) = training.step()?;
         on_step(&event);
         if step % config.checkpoint_every == 0 || step == steps {
-            checkpoint::save(checkpoint_dir, &run.hash, &state)?;
+            checkpoint::save(checkpoint_dir, &hash, &training.state)?;
         }
     }
-    let tensors = state.student.tensors();
-    Ok(Recovered { student: Checkpoint { tensors, ..student.clone() }, steps: state.steps })
+    let State { student: trained, steps, .. } = training.state;
+    Ok(Recovered { student: Checkpoint { tensors: trained.tensors(), ..student.clone() }, steps })
 }
 
-/// The state to go on from: the latest on disk, else the student as it came.
-fn start(student: &Checkpoint, run: &Run<'_>, ctx: &TrainContext<'_>) -> Result<State, TrainError> {
-    let student = Decoder::new(student, &ctx.device.clone())
-        .map_err(|source| TrainError::Student { source })?;
-    let saved = checkpoint::load(ctx.checkpoint_dir, &run.hash, &student, &ctx.device)?;
-    let fresh = || State { student, optimizer: Optimizer::default(), steps: Vec::new() };
-    Ok(saved.unwrap_or_else(fresh))
+/// A run in memory, step by step; [`train`] is this with checkpoints.
+#[expect(missing_debug_implementations, reason = "holds an objective")]
+pub struct Training<'a> {
+    run: Run<'a>,
+    state: State,
+}
+
+impl<'a> Training<'a> {
+    /// Puts a student on a device, before its first step; the seed decides the order of the sequences.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`] if data or settings do not fit, or the student is not a model.
+    pub fn new(
+        student: &Checkpoint,
+        data: &[Vec<u32>],
+        objective: &'a dyn Objective,
+        config: &'a TrainConfig,
+        (device, seed): (&Device, Seed),
+    ) -> Result<Self, TrainError> {
+        let seq = check_data(data, student.spec.vocab)?;
+        let run = Run {
+            schedule: config.schedule(seq)?,
+            batches: Batches::new(data.to_vec(), config.batch.get(), seed.split("batches"))
+                .map_err(|source| TrainError::Batches { source })?,
+            tokens_a_step: config.tokens_a_step(seq),
+            objective,
+            config,
+        };
+        let student =
+            Decoder::new(student, device).map_err(|source| TrainError::Student { source })?;
+        Ok(Self { run, state: State { student, optimizer: Optimizer::default(), steps: Vec::new() } })
+    }
+
+    /// Takes the next step; one after the last of the schedule has a learning rate of 0.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`] if the objective fails, or loss or gradient stop being finite; the run is lost then.
+    pub fn step(self) -> Result<(Self, StepEvent), TrainError> {
+        let step = self.state.steps.len() as u64 + 1;
+        let (state, event) = self.run.step(self.state, step)?;
+        Ok((Self { run: self.run, state }, event))
+    }
+
+    /// The student as it is now.
+    pub const fn student(&self) -> &Decoder {
+        &self.state.student
+    }
 }
 
 /// What stays the same from step to step.
 struct Run<'a> {
-    hash: String,
     schedule: Schedule,
     batches: Batches,
     tokens_a_step: u64,

@@ -213,6 +213,25 @@ fn a_student_learns_a_short_text_by_heart() {
     assert_eq!(found.steps[79].tokens, TokenCount(80 * 48));
 }
 
+#[test]
+fn steps_in_memory_are_those_of_a_run_with_checkpoints() {
+    let (student, objective) = (model(true, 6), LanguageModel::default());
+    let config = config(3 * 32, 4, 4);
+    let folder = tempfile::tempdir().unwrap();
+    let (on_disk, expect) = run(&student, &objective, &config, folder.path()).unwrap();
+    let place = (&Device::flex(), Seed(5));
+    let mut training =
+        Training::new(&student, &data(6, 9), &objective, &config, place).unwrap();
+    let mut events = Vec::new();
+    for _ in 0..3 {
+        let event;
+        (training, event) = training.step().unwrap();
+        events.push(event);
+    }
+    assert_eq!(events, expect);
+    assert_eq!(training.student().tensors(), on_disk.student.tensors);
+}
+
 /// Fails after so many calls: a run that is killed.
 struct Dying<'a> {
     inner: &'a dyn Objective,

@@ -1,0 +1,59 @@
+//! Bare products: what the machine's ceiling is measured with.
+
+use std::{
+    io::{BufRead, Write},
+    time::Instant,
+};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde_json::json;
+
+use crate::peer::{
+    channel::{Channel, Done},
+    work::{Product, Work},
+};
+
+/// Multiplies the two matrices of [`values`] whenever asked.
+///
+/// # Errors
+///
+/// As [`Channel::serve`].
+pub fn serve<R: BufRead, W: Write>(
+    work: &Work,
+    shape: Product,
+    channel: &mut Channel<R, W>,
+) -> anyhow::Result<()> {
+    let device = Device::flex();
+    let matrix = |step, rows, columns| {
+        let data = TensorData::new(values(step, rows * columns), [rows, columns]);
+        Tensor::<2>::from_data(data, &device)
+    };
+    let (a, b) = (matrix(7919, shape.m, shape.k), matrix(104_729, shape.k, shape.n));
+    channel.serve(work.warm_up, &mut || {
+        let start = Instant::now();
+        // Flex computes at once: a product that is returned is done.
+        let mut last = a.clone().matmul(b.clone());
+        for _ in 1..shape.count {
+            last = a.clone().matmul(b.clone());
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        let mean: f32 = last.abs().mean().into_scalar();
+        Ok(Done { seconds, check: json!(mean) })
+    })
+}
+
+/// `((i step) mod 257 - 128) / 128`: the same numbers on every side, without a file.
+fn values(step: usize, n: usize) -> Vec<f32> {
+    (0..n).map(|i| ((i * step % 257) as f32 - 128.0) / 128.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_those_of_the_other_sides() {
+        // 7919 mod 257 is 209, twice that 161.
+        assert_eq!(values(7919, 3), [-1.0, 81.0 / 128.0, 33.0 / 128.0]);
+    }
+}
