@@ -56,7 +56,9 @@ fn inverse_in_loops(upper: &[f64], n: usize) -> Vec<f64> {
         for (x, other) in upper[i * n..][i + 1..n].iter().zip(below.chunks_exact(n)) {
             row.iter_mut().zip(other).for_each(|(sum, y)| *sum -= x * y);
         }
-        row.iter_mut().for_each(|sum| *sum /= upper[i * n + i]);
+        for sum in row {
+            *sum /= upper[i * n + i];
+        }
     }
     inverse
 }
