@@ -119,6 +119,56 @@ pub enum PruneError {
         /// Tokens skipped.
         skipped: u64,
     },
+    /// An input of a layer that is `NaN`, infinite or so large that its square overflows.
+    #[error("inputs must lie within {limit:e}, got {value} for input {input} of token {token}")]
+    Input {
+        /// The token of the batch, 0-based.
+        token: usize,
+        /// The input of the layer, 0-based.
+        input: usize,
+        /// The largest magnitude allowed.
+        limit: f32,
+        /// The first offender.
+        value: f32,
+    },
+    /// A weight that is `NaN` or infinite.
+    #[error("weights must be finite, got {value} at output {output}, input {input}")]
+    Weight {
+        /// The output of the layer, 0-based.
+        output: usize,
+        /// The input of the layer, 0-based.
+        input: usize,
+        /// The first offender.
+        value: f32,
+    },
+    /// Groups that do not tile the inputs of a layer.
+    #[error("groups of {of} must divide the inputs of the layer, got {d_input}")]
+    Group {
+        /// Inputs of a group.
+        of: usize,
+        /// Inputs of the layer.
+        d_input: usize,
+    },
+    /// A damping that cannot make a Hessian positive definite, or drowns it.
+    #[error("damping must lie in (0, {max}], got {damping}")]
+    Damping {
+        /// The largest damping.
+        max: f64,
+        /// The value found.
+        damping: f64,
+    },
+    /// Inputs that say nothing about a layer.
+    #[error("one of {width} inputs must differ from zero on some token, got none")]
+    DeadInputs {
+        /// Inputs of the layer.
+        width: usize,
+    },
+    /// A Hessian that no damping made positive definite.
+    #[error("a Hessian must be positive definite once damped, got one that is not at {damping}")]
+    Indefinite {
+        /// The last damping tried, in mean diagonals.
+        damping: f64,
+    },
     /// A checkpoint whose tensors are not those of its spec.
     #[error("cannot prune the checkpoint")]
     Model {

@@ -77,7 +77,7 @@ impl Bits {
     }
 
     /// A number in `[-0.5, 0.5)`.
-    fn uniform(&mut self) -> f32 {
+    pub(crate) fn uniform(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1 << 24) as f32 - 0.5
     }
 

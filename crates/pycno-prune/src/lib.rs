@@ -1,5 +1,6 @@
 //! Structured pruning in four steps, each a value: [`Statistics`] of a dense model, importances, a
-//! [`PrunePlan`], and [`slice()`] (or [`mask`]) that applies a plan to a checkpoint.
+//! [`PrunePlan`], and [`slice()`] (or [`mask`]) that applies a plan to a checkpoint. Beside them
+//! [`sparsegpt()`], which prunes the single weights of a layer by the [`Gram`] matrix of its inputs.
 //!
 //! An importance knows no sparsity, a mask knows no method, a plan is data: it can be saved, composed
 //! and replayed. For every plan the masked model and the sliced one are the same function.
@@ -25,19 +26,23 @@ mod error;
 mod fingerprint;
 #[cfg(test)]
 mod fixture;
+mod gram;
 pub mod importance;
 pub mod minitron;
 mod observe;
 mod plan;
 mod rule;
+mod sparsegpt;
 pub mod statistics;
 pub mod surgery;
 
 pub use config::{PruneConfig, Sparsity, Width};
 pub use error::PruneError;
 pub use fingerprint::fingerprint;
+pub use gram::Gram;
 pub use importance::Importance;
 pub use plan::{LayerPlan, PlanStep, PrunePlan, Sizes, compose};
 pub use rule::plan;
+pub use sparsegpt::{SparseGptOptions, SparseLayer, SparsityPattern, sparsegpt};
 pub use statistics::{LayerStatistics, Provenance, Statistics};
 pub use surgery::{mask, slice};

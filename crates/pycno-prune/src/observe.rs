@@ -1,7 +1,7 @@
 //! The observer that turns a forward pass into sums: activations come to the host, reductions run in
 //! `f64`, a sequence a thread, and are added in the order of the sequences.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use pycno_model::Site;
 use rayon::prelude::*;
 
@@ -12,8 +12,8 @@ pub(crate) struct Pass {
     layers: Vec<LayerStatistics>,
     batch: usize,
     d_head: usize,
-    /// The residual stream as the last block left it.
-    stream: Vec<f32>,
+    /// The residual stream as the last block left it; none before the first.
+    stream: Option<TensorData>,
     failure: Option<PruneError>,
 }
 
@@ -27,7 +27,7 @@ struct Cosines {
 
 impl Pass {
     pub(crate) const fn new(layers: Vec<LayerStatistics>, batch: usize, d_head: usize) -> Self {
-        Self { layers, batch, d_head, stream: Vec::new(), failure: None }
+        Self { layers, batch, d_head, stream: None, failure: None }
     }
 
     /// Takes an activation in; after a failure the rest of the pass is ignored.
@@ -47,21 +47,22 @@ impl Pass {
             return Ok(());
         }
         let [_, seq, width] = x.dims();
-        let values = finite(layer_idx, site, host(x))?;
+        let data = host(x);
+        let values = finite(layer_idx, site, floats(&data))?;
         let sequence = seq * width;
         match site {
-            Site::BlockInput => self.stream = values,
+            Site::BlockInput => self.stream = Some(data),
             Site::BlockOutput => {
-                self.add_cosines(layer_idx, &values, [sequence, width]);
-                self.stream = values;
+                self.add_cosines(layer_idx, values, [sequence, width]);
+                self.stream = Some(data);
             }
             Site::MlpHidden => {
-                let means = per_sequence(&values, sequence, |x| mean_magnitudes(x, width));
+                let means = per_sequence(values, sequence, |x| mean_magnitudes(x, width));
                 add_squares(&mut self.layers[layer_idx].hidden_square_sums, &means);
             }
             Site::AttentionContext => {
                 let d_head = self.d_head;
-                let means = per_sequence(&values, sequence, |x| mean_norms(x, width, d_head));
+                let means = per_sequence(values, sequence, |x| mean_norms(x, width, d_head));
                 add_squares(&mut self.layers[layer_idx].head_square_sums, &means);
             }
         }
@@ -70,7 +71,9 @@ impl Pass {
 
     fn add_cosines(&mut self, layer_idx: usize, output: &[f32], [sequence, width]: [usize; 2]) {
         debug_assert_eq!(output.len(), self.batch * sequence);
-        let pairs = self.stream.par_chunks_exact(sequence).zip(output.par_chunks_exact(sequence));
+        let input = self.stream.as_ref().map_or(&[][..], floats);
+        debug_assert_eq!(output.len(), input.len());
+        let pairs = input.par_chunks_exact(sequence).zip(output.par_chunks_exact(sequence));
         let cosines: Vec<Cosines> = pairs.map(|(a, b)| Cosines::of(a, b, width)).collect();
         let layer = &mut self.layers[layer_idx];
         for sequence in cosines {
@@ -143,15 +146,22 @@ fn add_squares(sums: &mut [f64], sequences: &[Vec<f64>]) {
 }
 
 /// Reads an activation back, in `f32`.
-#[expect(clippy::expect_used, reason = "a float tensor always converts to f32")]
-fn host(x: &Tensor<3>) -> Vec<f32> {
-    x.clone().into_data().convert::<f32>().try_to_vec().expect("converted to f32")
+fn host(x: &Tensor<3>) -> TensorData {
+    x.clone().into_data().convert::<f32>()
 }
 
-fn finite(layer_idx: usize, site: Site, values: Vec<f32>) -> Result<Vec<f32>, PruneError> {
-    match values.par_iter().copied().find_first(|x| !x.is_finite()) {
+#[expect(clippy::expect_used, reason = "a float tensor always converts to f32")]
+fn floats(data: &TensorData) -> &[f32] {
+    data.as_slice().expect("converted to f32")
+}
+
+fn finite(layer_idx: usize, site: Site, values: &[f32]) -> Result<&[f32], PruneError> {
+    // No early exit within a chunk, so that the test runs in vectors.
+    let all = |chunk: &&[f32]| chunk.iter().fold(true, |all, x| all & x.is_finite());
+    let sick = values.par_chunks(1 << 14).find_first(|chunk| !all(chunk));
+    match sick.and_then(|chunk| chunk.iter().find(|x| !x.is_finite())) {
         None => Ok(values),
-        Some(value) => Err(PruneError::NotFinite { layer_idx, site: name(site), value }),
+        Some(value) => Err(PruneError::NotFinite { layer_idx, site: name(site), value: *value }),
     }
 }
 
