@@ -24,6 +24,8 @@ ROOT = HERE.parents[1]
 # Losses are f32 sums in another order on every side; ten training steps multiply that.
 TOLERANCE = 1e-4
 TICKS = os.sysconf("SC_CLK_TCK")
+# Cores that other processes may use in a run worth citing.
+QUIET = 0.1
 # Most repetitions of a work that is there for its memory: 4,096 tokens a time.
 MOST = {"eval-memory": 2}
 
@@ -85,14 +87,22 @@ class Worker:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def go(self):
-        before = self.cpu_seconds()
+        before, all_before = self.cpu_seconds(), busy_seconds()
         done = self.ask("go")
-        self.repetitions.append({**done, "cpu_seconds": self.cpu_seconds() - before})
+        own = self.cpu_seconds() - before
+        others = max(0.0, busy_seconds() - all_before - own)
+        self.repetitions.append({**done, "cpu_seconds": own, "others_cpu_seconds": others})
 
     def end(self):
         if self.facts["ready"]:
             print("quit", file=self.process.stdin, flush=True)
         self.process.wait()
+
+
+def busy_seconds():
+    """Processor time of everything on this machine, what the hypervisor took included."""
+    user, nice, system, _idle, _waiting, *rest = pathlib.Path("/proc/stat").read_text().split()[1:9]
+    return sum(map(int, [user, nice, system, *rest])) / TICKS
 
 
 def commands(options):
@@ -176,6 +186,12 @@ def ceiling(works, measured):
     )
 
 
+def others(measured):
+    """Cores that other processes used during repetitions, on average."""
+    done = [one for found in measured.values() for of in found.values() for one in of["repetitions"]]
+    return sum(one["others_cpu_seconds"] for one in done) / sum(one["seconds"] for one in done)
+
+
 def rows_of(work, found, top):
     torch = found.get("torch", {}).get("repetitions") and statistics.median(seconds(found["torch"]))
     for side, of in found.items():
@@ -237,6 +253,12 @@ def processor():
     return f"{fields.get('model name', 'unknown')} ({', '.join(flags)})"
 
 
+def huge_pages():
+    """Whether large allocations get huge pages: it moves both times and resident sets."""
+    path = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    return path.read_text().strip() if path.exists() else "unknown"
+
+
 def git(*words):
     return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -250,6 +272,8 @@ def setup(options, loads):
         "system": platform.platform(),
         "python": platform.python_version(),
         "rustflags": os.environ.get("RUSTFLAGS", ""),
+        "huge_pages": huge_pages(),
+        "allocator_settings": {key: value for key, value in os.environ.items() if key.startswith(("MALLOC_", "GLIBC_"))},
         "threads": options.threads,
         "repetitions": options.repetitions,
         "load_before_and_after": loads,
@@ -275,6 +299,12 @@ def result(works, measured, about, problems):
     ]
     if top:
         words.append(f"Ceiling: {top / 1e9:.1f} GFLOP/s, the fastest side's bare products.")
+    words.append(f"Other processes used {others(measured):.2f} cores meanwhile.")
+    if others(measured) > QUIET:
+        words.append(
+            "**The machine was busy: cite none of these times.** A library whose threads wait for one another at every "
+            "operation, as PyTorch's do, loses most."
+        )
     words.append(table(head, rows))
     for work in works:
         if work["name"] == "eval-memory":
@@ -305,7 +335,8 @@ def prepare(options):
     """Builds what is not there and makes the inputs; gives the works asked for."""
     options.peer = options.peer or build(ROOT / "Cargo.toml", "-p", "pycno-benches", "--bin", "peer")
     if "candle" in options.sides:
-        options.candle = options.candle or build(HERE / "candle" / "Cargo.toml")
+        target = ["--target-dir", str(ROOT / "target" / "peer-candle")]
+        options.candle = options.candle or build(HERE / "candle" / "Cargo.toml", *target)
     options.inputs.mkdir(parents=True, exist_ok=True)
     subprocess.run([options.peer, "prepare", options.inputs], check=True)
     works = json.loads((options.inputs / "works.json").read_text())

@@ -43,7 +43,8 @@ pub fn products(shape: Product) -> Flops {
 /// Operations of a forward pass.
 pub fn forward(spec: &ModelSpec, span: Span) -> Flops {
     let tokens = span.batch * span.new;
-    let blocks: f64 = spec.layers.iter().map(|layer| block(spec, *layer, tokens, span.pairs())).sum();
+    let blocks: f64 =
+        spec.layers.iter().map(|layer| block(spec, *layer, tokens, span.pairs())).sum();
     Flops(blocks + product([span.batch * span.logits, spec.d_model, spec.vocab]))
 }
 

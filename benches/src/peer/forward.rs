@@ -60,7 +60,9 @@ pub fn decode<R: BufRead, W: Write>(
     let decoder = decoder(work, folder)?;
     let ids = work.ids(folder)?;
     let prompt = ids.first().context("a prompt")?;
-    let What::Decode { new, .. } = work.what else { anyhow::bail!("{} decodes nothing", work.name) };
+    let What::Decode { new, .. } = work.what else {
+        anyhow::bail!("{} decodes nothing", work.name)
+    };
     channel.serve(work.warm_up, &mut || {
         let start = Instant::now();
         let tokens = decoded(&decoder, prompt, new)?;

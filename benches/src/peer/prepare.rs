@@ -41,7 +41,8 @@ pub fn prepare(folder: &Path) -> anyhow::Result<()> {
     }
     let real = folder.join(SMOLLM2);
     once(&real, || {
-        let checkpoint = open(&SMOLLM2_SOURCE.parse::<Source>()?, &Remote::new(folder.join("cache")))?;
+        let checkpoint =
+            open(&SMOLLM2_SOURCE.parse::<Source>()?, &Remote::new(folder.join("cache")))?;
         // No side tokenizes.
         Ok(Checkpoint { files: BTreeMap::new(), ..checkpoint })
     })?;

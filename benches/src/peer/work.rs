@@ -147,7 +147,8 @@ impl Work {
         };
         let seed = Seed(4).split(&self.name);
         #[expect(clippy::cast_possible_truncation, reason = "below a vocabulary")]
-        let id = |i: usize| (Seed(seed.0.wrapping_add(i as u64)).split("id").0 % vocab as u64) as u32;
+        let id =
+            |i: usize| (Seed(seed.0.wrapping_add(i as u64)).split("id").0 % vocab as u64) as u32;
         (0..rows).map(|row| (0..len).map(|i| id(row * len + i)).collect()).collect()
     }
 

@@ -36,9 +36,19 @@ struct Work {
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum What {
-    Matmul { m: usize, k: usize, n: usize, count: usize },
-    Loglik { model: String },
-    Decode { model: String, new: usize },
+    Matmul {
+        m: usize,
+        k: usize,
+        n: usize,
+        count: usize,
+    },
+    Loglik {
+        model: String,
+    },
+    Decode {
+        model: String,
+        new: usize,
+    },
     #[serde(other)]
     Training,
 }
@@ -76,7 +86,7 @@ fn run(name: &str, folder: &Path) -> Result<(), Failure> {
         "ready": true,
         "library": "candle 0.11.1",
         "threads": utils::get_num_threads(),
-        "avx2_build": utils::with_avx(),
+        "avx": utils::with_avx(),
         "at_start": at_start,
         "loaded": loaded,
     }))?;

@@ -133,7 +133,10 @@ impl<'a> Training<'a> {
         };
         let student =
             Decoder::new(student, device).map_err(|source| TrainError::Student { source })?;
-        Ok(Self { run, state: State { student, optimizer: Optimizer::default(), steps: Vec::new() } })
+        Ok(Self {
+            run,
+            state: State { student, optimizer: Optimizer::default(), steps: Vec::new() },
+        })
     }
 
     /// Takes the next step; one after the last of the schedule has a learning rate of 0.

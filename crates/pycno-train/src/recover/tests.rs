@@ -220,8 +220,7 @@ fn steps_in_memory_are_those_of_a_run_with_checkpoints() {
     let folder = tempfile::tempdir().unwrap();
     let (on_disk, expect) = run(&student, &objective, &config, folder.path()).unwrap();
     let place = (&Device::flex(), Seed(5));
-    let mut training =
-        Training::new(&student, &data(6, 9), &objective, &config, place).unwrap();
+    let mut training = Training::new(&student, &data(6, 9), &objective, &config, place).unwrap();
     let mut events = Vec::new();
     for _ in 0..3 {
         let event;
