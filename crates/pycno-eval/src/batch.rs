@@ -137,9 +137,8 @@ mod tests {
     #[test]
     fn trees_keep_to_the_budget_and_count_what_is_shared_once() {
         let context: Vec<u32> = (0..32).collect();
-        let choices: Vec<Request> = (0..4)
-            .map(|i| request(&[context.as_slice(), &[40 + i, 50, 60]].concat(), 2))
-            .collect();
+        let choices: Vec<Request> =
+            (0..4).map(|i| request(&[context.as_slice(), &[40 + i, 50, 60]].concat(), 2)).collect();
         // 32 tokens of context and four times two; the last token is a target only.
         assert_eq!(plan(&choices, 40, Arrangement::Tree).len(), 1);
         assert_eq!(plan(&choices, 39, Arrangement::Tree).len(), 2);

@@ -73,10 +73,8 @@ pub fn evaluate(
     named.check_vocabulary(spec.vocab)?;
     let requests: Vec<&Request> = named.requests().map(|(_, _, request)| request).collect();
     // Trees come in many shapes, and GPU kernels are tuned anew for each.
-    let arrangement = match fusable(&decoder.head_weight()) {
-        true => Arrangement::Tree,
-        false => Arrangement::Padded,
-    };
+    let on_host = fusable(&decoder.head_weight());
+    let arrangement = if on_host { Arrangement::Tree } else { Arrangement::Padded };
     let plan = BatchPlan::new(&requests, options.token_budget, arrangement);
     let work = Work { decoder, named: &named, requests: &requests, plan: &plan, options };
     Ok(named.outcomes(work.run(progress)?))

@@ -32,12 +32,10 @@ pub(crate) struct Asked<'a> {
 
 /// Scores the requests of some rows, in the rows' order; logits exist for `chunk_rows` tokens at once.
 pub(crate) fn batch(decoder: &Decoder, asked: Asked<'_>, chunk_rows: usize) -> Vec<Likelihood> {
-    let requests: Vec<&Request> = asked
-        .rows
-        .iter()
-        .flat_map(|row| row.requests.iter().map(|i| asked.requests[*i]))
-        .collect();
-    let targets: Vec<u32> = requests.iter().flat_map(|request| request.targets()).copied().collect();
+    let requests: Vec<&Request> =
+        asked.rows.iter().flat_map(|row| row.requests.iter().map(|i| asked.requests[*i])).collect();
+    let targets: Vec<u32> =
+        requests.iter().flat_map(|request| request.targets()).copied().collect();
     let hidden = match asked.arrangement {
         Arrangement::Tree => tree_rows(decoder, asked),
         Arrangement::Padded => padded_rows(decoder, asked),
@@ -162,8 +160,8 @@ mod tests {
         let decoder = fixture::decoder(12);
         let context = [1, 5, 7, 2, 3, 3, 8, 6, 10];
         let choice = |rest: &[u32]| [context.as_slice(), rest].concat();
-        let requests =
-            [&[4, 9][..], &[4, 9, 1], &[2], &[11, 2, 2, 5]].map(|rest| request(&choice(rest), rest.len()));
+        let requests = [&[4, 9][..], &[4, 9, 1], &[2], &[11, 2, 2, 5]]
+            .map(|rest| request(&choice(rest), rest.len()));
         let all: Vec<&Request> = requests.iter().collect();
         let plan = BatchPlan::new(&all, 100, Arrangement::Tree);
         let asked = Asked { rows: plan.batch(0), requests: &all, arrangement: Arrangement::Tree };

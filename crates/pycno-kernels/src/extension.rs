@@ -38,10 +38,7 @@ pub(crate) trait HostOp<const N: usize>: Debug + Send + Sync + 'static {
 pub(crate) type SharedOp<const N: usize> = Arc<dyn HostOp<N>>;
 
 /// Runs an operation of one tensor; the output's rank is that of the operation.
-pub(crate) fn run_1<const A: usize, const D: usize>(
-    op: impl HostOp<1>,
-    x: Tensor<A>,
-) -> Tensor<D> {
+pub(crate) fn run_1<const A: usize, const D: usize>(op: impl HostOp<1>, x: Tensor<A>) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as HostExtension>::host_1(x.into_dispatch(), Arc::new(op)))
 }
 
@@ -153,8 +150,8 @@ fn tracked<const N: usize, C: CheckpointStrategy>(
     inputs: [FloatTensor<Autodiff<Flex, C>>; N],
     op: SharedOp<N>,
 ) -> FloatTensor<Autodiff<Flex, C>> {
-    let nodes = inputs.each_ref().map(|input| input.node());
-    let inputs = inputs.map(|input| input.into_primitive());
+    let nodes = inputs.each_ref().map(FloatTensor::<Autodiff<Flex, C>>::node);
+    let inputs = inputs.map(FloatTensor::<Autodiff<Flex, C>>::into_primitive);
     match OnTape.prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
             let (output, kept) = op.forward(inputs, true);

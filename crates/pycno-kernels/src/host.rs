@@ -44,7 +44,10 @@ pub(crate) fn flex(values: Vec<f32>, shape: impl Into<Vec<usize>>) -> FlexTensor
 /// # Panics
 ///
 /// For a tensor of another device or on a tape.
-#[expect(clippy::expect_used, reason = "callers ask `fusable` first; a tape is a programmer's error")]
+#[expect(
+    clippy::expect_used,
+    reason = "callers ask `fusable` first; a tape is a programmer's error"
+)]
 pub(crate) fn primitive<const D: usize>(x: &Tensor<D>) -> FlexTensor {
     x.clone().try_into_primitive::<Flex>().expect("a plain tensor of the flex backend")
 }

@@ -50,7 +50,7 @@ pub(crate) fn project_3(x: Tensor<3>, weights: [Tensor<2>; 3]) -> Tensor<3> {
 
 /// Several maps of one input in Burn's operations.
 pub(crate) fn separate<const N: usize>(
-    x: Tensor<3>,
+    x: &Tensor<3>,
     weights: [Tensor<2>; N],
     biases: Option<[Tensor<1>; N]>,
 ) -> [Tensor<3>; N] {
@@ -89,7 +89,7 @@ impl<const N: usize> HostOp<N> for Project {
         let mut shape = dims(x);
         shape.pop();
         shape.push(width);
-        let kept = if tracked { [&[x.clone()], weights].concat() } else { Vec::new() };
+        let kept = if tracked { [std::slice::from_ref(x), weights].concat() } else { Vec::new() };
         (flex(out, shape), kept)
     }
 
@@ -182,8 +182,7 @@ fn column_sums(values: &[f32], width: usize) -> Vec<f32> {
         }
         sums
     };
-    let blocks: Vec<Vec<f32>> =
-        values.par_chunks((BLOCK_ROWS * width).max(1)).map(block).collect();
+    let blocks: Vec<Vec<f32>> = values.par_chunks((BLOCK_ROWS * width).max(1)).map(block).collect();
     added(blocks, width)
 }
 
@@ -203,7 +202,9 @@ mod tests {
 
     #[test]
     fn outputs_and_gradients_are_those_of_burn() {
-        for [batch, seq, d_in, d_out] in [[1, 1, 1, 1], [2, 3, 5, 7], [1, 1, 40, 300], [3, 50, 33, 9]] {
+        for [batch, seq, d_in, d_out] in
+            [[1, 1, 1, 1], [2, 3, 5, 7], [1, 1, 40, 300], [3, 50, 33, 9]]
+        {
             let shape = ([batch, seq, d_in], [d_out, d_in]);
             check::twins_2(shape, 1.0, linear, composed);
             check::twins_2(shape, 1e3, linear, composed);

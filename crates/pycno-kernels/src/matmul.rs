@@ -145,12 +145,7 @@ pub(crate) fn multiply_here(out: TileMut<'_>, factors: [View<'_>; 2], old: Old) 
 
 /// Writes or adds `factor * lhs rhs` on the calling thread.
 #[expect(unsafe_code, reason = "the gemm crate takes pointers")]
-pub(crate) fn scaled_here(
-    mut out: TileMut<'_>,
-    [lhs, rhs]: [View<'_>; 2],
-    factor: f32,
-    old: Old,
-) {
+pub(crate) fn scaled_here(mut out: TileMut<'_>, [lhs, rhs]: [View<'_>; 2], factor: f32, old: Old) {
     let [rows, cols] = out.dims();
     assert_eq!([lhs.rows, rhs.cols], [rows, cols], "extents of a product");
     assert_eq!(lhs.cols, rhs.rows, "inner extents of a product");
@@ -196,17 +191,10 @@ fn stream(out: TileMut<'_>, lhs: View<'_>, rhs: View<'_>) {
     let stored = rhs.t();
     let cols = (STREAM / stored.cols.max(1)).max(1);
     let rows = out.dims()[0].max(1);
-    let run = |([_, col], mut tile): ([usize; 2], TileMut<'_>)| {
+    let run = |([_, col], tile): ([usize; 2], TileMut<'_>)| {
         vectorized(
             #[inline(always)]
-            || {
-                for j in 0..tile.dims()[1] {
-                    let weights = stored.row(col + j);
-                    for i in 0..tile.dims()[0] {
-                        tile.row_mut(i)[j] = dot(lhs.row(i), weights);
-                    }
-                }
-            },
+            || dots(tile, lhs, stored, col),
         );
     };
     let tiles = out.tiles(rows, cols);
@@ -214,6 +202,18 @@ fn stream(out: TileMut<'_>, lhs: View<'_>, rhs: View<'_>) {
         tiles.into_iter().for_each(run);
     } else {
         tiles.into_par_iter().for_each(run);
+    }
+}
+
+/// Dot products of all left rows with the stored rows from `first` on.
+#[inline(always)]
+fn dots(mut tile: TileMut<'_>, lhs: View<'_>, stored: View<'_>, first: usize) {
+    let [rows, cols] = tile.dims();
+    for j in 0..cols {
+        let weights = stored.row(first + j);
+        for i in 0..rows {
+            tile.row_mut(i)[j] = dot(lhs.row(i), weights);
+        }
     }
 }
 
@@ -227,7 +227,10 @@ mod tests {
             f64::from(x.values[i * x.row_stride + j * x.col_stride])
         };
         let cell = |i: usize, j: usize| (0..a.cols).map(|k| at(&a, i, k) * at(&b, k, j)).sum();
-        (0..a.rows).flat_map(|i| (0..b.cols).map(move |j| (i, j))).map(|(i, j)| cell(i, j)).collect()
+        (0..a.rows)
+            .flat_map(|i| (0..b.cols).map(move |j| (i, j)))
+            .map(|(i, j)| cell(i, j))
+            .collect()
     }
 
     #[track_caller]
@@ -243,7 +246,9 @@ mod tests {
     #[test]
     fn products_of_odd_sizes_and_layouts_are_those_of_the_definition() {
         let mut noise = Noise::new(5);
-        for [m, k, n] in [[1, 1, 1], [1, 65, 130], [3, 7, 5], [4, 40, 1], [129, 33, 257], [300, 9, 20]] {
+        for [m, k, n] in
+            [[1, 1, 1], [1, 65, 130], [3, 7, 5], [4, 40, 1], [129, 33, 257], [300, 9, 20]]
+        {
             let (a, b) = (noise.values(m * k), noise.values(k * n));
             let (rows, cols) = (View::dense(&a, [m, k]), View::dense(&a, [k, m]).t());
             let (dense, turned) = (View::dense(&b, [k, n]), View::dense(&b, [n, k]).t());

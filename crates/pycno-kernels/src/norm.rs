@@ -21,7 +21,8 @@ pub fn square_sum(x: Tensor<1>) -> (f64, Tensor<1>) {
         return (f64::from(sum), x);
     }
     let data = x.into_data();
-    let sums: Vec<f64> = read(&data).par_chunks(BLOCK).map(|block| vectorized(|| block_sum(block))).collect();
+    let sums: Vec<f64> =
+        read(&data).par_chunks(BLOCK).map(|block| vectorized(|| block_sum(block))).collect();
     (sums.iter().sum(), Tensor::from_data(data, &device))
 }
 

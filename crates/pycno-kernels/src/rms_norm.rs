@@ -52,6 +52,25 @@ impl RmsNorm {
         (dot(x, x) / x.len() as f32 + self.epsilon).sqrt().recip()
     }
 
+    #[inline(always)]
+    fn rows(&self, x: &[f32], gamma: &[f32], out: &mut [f32]) {
+        let rows = out.chunks_exact_mut(gamma.len()).zip(x.chunks_exact(gamma.len()));
+        for (out, x) in rows {
+            let inverse = self.inverse_root(x);
+            for ((out, x), gamma) in out.iter_mut().zip(x).zip(gamma) {
+                *out = x * inverse * gamma;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn backward_rows(&self, [x, gamma]: [&[f32]; 2], [dy, d_gamma]: [&mut [f32]; 2]) {
+        let width = gamma.len();
+        for (dy, x) in dy.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+            self.backward_row([x, gamma], [dy, d_gamma]);
+        }
+    }
+
     /// Writes the gradient by `x` over that by the output, and adds a row's share to that by `gamma`.
     #[inline(always)]
     fn backward_row(&self, [x, gamma]: [&[f32]; 2], [dy, d_gamma]: [&mut [f32]; 2]) {
@@ -77,14 +96,7 @@ impl HostOp<2> for RmsNorm {
         blocks.zip(values.par_chunks(BLOCK_ROWS * width)).for_each(|(out, x)| {
             vectorized(
                 #[inline(always)]
-                || {
-                    for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-                        let inverse = self.inverse_root(x);
-                        for ((out, x), gamma) in out.iter_mut().zip(x).zip(by) {
-                            *out = x * inverse * gamma;
-                        }
-                    }
-                },
+                || self.rows(x, by, out),
             );
         });
         let out = flex(out, dims(&x));
@@ -106,11 +118,7 @@ impl HostOp<2> for RmsNorm {
             let mut d_gamma = vec![0.0; width];
             vectorized(
                 #[inline(always)]
-                || {
-                    for (dy, x) in dy.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-                        self.backward_row([x, gamma], [dy, &mut d_gamma]);
-                    }
-                },
+                || self.backward_rows([x, gamma], [dy, &mut d_gamma]),
             );
             d_gamma
         };

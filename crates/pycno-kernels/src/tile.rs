@@ -33,10 +33,7 @@ impl<'a> TileMut<'a> {
     /// Saves filling it with zeros first. Only [`crate::matmul`] calls this, with a product that
     /// replaces every value.
     #[expect(unsafe_code, reason = "memory that is about to be written needs no zeros")]
-    pub(crate) fn filled(
-        [rows, cols]: [usize; 2],
-        write: impl FnOnce(TileMut<'_>),
-    ) -> Vec<f32> {
+    pub(crate) fn filled([rows, cols]: [usize; 2], write: impl FnOnce(TileMut<'_>)) -> Vec<f32> {
         let mut values: Vec<f32> = Vec::with_capacity(rows * cols);
         let start = values.as_mut_ptr();
         write(TileMut { start, rows, cols, stride: cols, buffer: PhantomData });
@@ -85,7 +82,7 @@ impl<'a> TileMut<'a> {
     }
 
     /// The matrix in tiles of at most that size, each with the place of its first element, row by row.
-    pub(crate) fn tiles(mut self, rows: usize, cols: usize) -> Vec<([usize; 2], TileMut<'a>)> {
+    pub(crate) fn tiles(mut self, rows: usize, cols: usize) -> Vec<([usize; 2], Self)> {
         let [all_rows, all_cols] = self.dims();
         let mut tiles = Vec::new();
         for row in (0..all_rows).step_by(rows) {
@@ -104,7 +101,7 @@ impl<'a> TileMut<'a> {
     /// # Panics
     ///
     /// If it is narrower than their sum.
-    pub(crate) fn columns(mut self, widths: impl IntoIterator<Item = usize>) -> Vec<TileMut<'a>> {
+    pub(crate) fn columns(mut self, widths: impl IntoIterator<Item = usize>) -> Vec<Self> {
         let mut from = 0;
         let mut cut = |cols: usize| {
             let TileMut { start, rows, cols, stride, .. } = self.part([0, from], [self.rows, cols]);
@@ -114,11 +111,18 @@ impl<'a> TileMut<'a> {
         widths.into_iter().map(&mut cut).collect()
     }
 
+    /// Some rows and columns from a place on, for as long as the borrow lasts.
     #[expect(unsafe_code, reason = "a part starts somewhere in the buffer")]
-    fn part(&mut self, [row, col]: [usize; 2], [rows, cols]: [usize; 2]) -> TileMut<'_> {
+    pub(crate) fn part(&mut self, [row, col]: [usize; 2], [rows, cols]: [usize; 2]) -> TileMut<'_> {
         assert!(row + rows <= self.rows && col + cols <= self.cols, "a part inside the matrix");
         if rows == 0 || cols == 0 {
-            return TileMut { start: self.start, rows, cols, stride: self.stride, buffer: PhantomData };
+            return TileMut {
+                start: self.start,
+                rows,
+                cols,
+                stride: self.stride,
+                buffer: PhantomData,
+            };
         }
         // SAFETY: the part's first element is one of the matrix.
         let start = unsafe { self.start.add(row * self.stride + col) };
@@ -136,10 +140,9 @@ mod tests {
         let tiles = TileMut::dense(&mut values, [5, 7]).tiles(2, 3);
         assert_eq!(tiles.len(), 9);
         for ([row, col], mut tile) in tiles {
-            for i in 0..tile.dims()[0] {
-                for (j, x) in tile.row_mut(i).iter_mut().enumerate() {
-                    *x += ((row + i) * 7 + col + j) as f32;
-                }
+            let [rows, cols] = tile.dims();
+            for (i, j) in (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j))) {
+                tile.row_mut(i)[j] += ((row + i) * 7 + col + j) as f32;
             }
         }
         let expect: Vec<f32> = (0..35).map(|i| i as f32).collect();

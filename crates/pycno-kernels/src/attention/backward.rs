@@ -95,22 +95,19 @@ impl Head<'_> {
     fn run(&self, mut task: Task<'_>, segments: &Segments) {
         let mut scratch = Scratch::default();
         let blocks = segments.blocks_of(task.segment);
-        let heads = task.kv_head * self.layout.group()..(task.kv_head + 1) * self.layout.group();
+        let group = self.layout.group();
         let d_head = self.layout.d_head;
-        for (i, head) in heads.enumerate() {
-            for block in &blocks {
-                self.weights(block, head, &mut scratch);
-                let n = block.rows.len();
-                let from = block.rows.start - blocks[0].rows.start;
-                let mut d_queries = task.d_queries.rows(from, n).columns([i * d_head, d_head]);
-                if let Some(d_queries) = d_queries.pop() {
-                    self.add(block, head, &scratch, [
-                        d_queries,
-                        task.d_keys.rows(0, block.keys()),
-                        task.d_values.rows(0, block.keys()),
-                    ]);
-                }
-            }
+        let first = blocks.first().map_or(0, |block| block.rows.start);
+        for (i, block) in (0..group).flat_map(|i| blocks.iter().map(move |block| (i, block))) {
+            let head = task.kv_head * group + i;
+            self.weights(block, head, &mut scratch);
+            let from = [block.rows.start - first, i * d_head];
+            let places = [
+                task.d_queries.part(from, [block.rows.len(), d_head]),
+                task.d_keys.rows(0, block.keys()),
+                task.d_values.rows(0, block.keys()),
+            ];
+            self.add(block, head, &scratch, places);
         }
     }
 
@@ -127,27 +124,33 @@ impl Head<'_> {
         let d_context = self.context(block, head, self.given.by_context);
         let d_weights = TileMut::dense(&mut scratch.gradients, shape);
         multiply_here(d_weights, [d_context, values.t()], Old::Replace);
-        let rows = scratch.weights.chunks_exact_mut(shape[1]);
-        let rows = rows.zip(scratch.gradients.chunks_exact_mut(shape[1])).enumerate();
         vectorized(
             #[inline(always)]
-            || {
-                for (i, (weights, gradients)) in rows {
-                    let seen = block.seen(i, layout.window);
-                    let row = block.rows.start + i;
-                    let log_sum = self.given.log_sums[row * layout.n_heads + head];
-                    let at = row * layout.query_width() + head * layout.d_head;
-                    let at = at..at + layout.d_head;
-                    let own = dot(&self.given.context[at.clone()], &self.given.by_context[at]);
-                    for part in [&mut *weights, &mut *gradients] {
-                        part[..seen.start].fill(0.0);
-                        part[seen.end..].fill(0.0);
-                    }
-                    let parts = [&mut weights[seen.clone()], &mut gradients[seen]];
-                    softmax_backward(parts, log_sum, own, scale(layout));
-                }
-            },
+            || self.by_scores(block, head, scratch),
         );
+    }
+
+    /// Turns scores into weights, and gradients by weights into those by scores.
+    #[inline(always)]
+    fn by_scores(&self, block: &Block, head: usize, scratch: &mut Scratch) {
+        let (layout, keys) = (self.layout, block.keys());
+        let rows = scratch.weights.chunks_exact_mut(keys);
+        for (i, (weights, gradients)) in
+            rows.zip(scratch.gradients.chunks_exact_mut(keys)).enumerate()
+        {
+            let seen = block.seen(i, layout.window);
+            let row = block.rows.start + i;
+            let log_sum = self.given.log_sums[row * layout.n_heads + head];
+            let at = row * layout.query_width() + head * layout.d_head;
+            let at = at..at + layout.d_head;
+            let own = dot(&self.given.context[at.clone()], &self.given.by_context[at]);
+            for part in [&mut *weights, &mut *gradients] {
+                part[..seen.start].fill(0.0);
+                part[seen.end..].fill(0.0);
+            }
+            let parts = [&mut weights[seen.clone()], &mut gradients[seen]];
+            softmax_backward(parts, log_sum, own, scale(layout));
+        }
     }
 
     /// Adds a block's share to the gradients by keys and values, and writes that by its queries.
@@ -190,7 +193,9 @@ impl Head<'_> {
 fn softmax_backward([scores, gradients]: [&mut [f32]; 2], log_sum: f32, own: f32, scale: f32) {
     for (scores, gradients) in scores.chunks_mut(LANES).zip(gradients.chunks_mut(LANES)) {
         let mut weights = load(scores, f32::NEG_INFINITY);
-        weights.iter_mut().for_each(|x| *x -= log_sum);
+        for x in &mut weights {
+            *x -= log_sum;
+        }
         let weights = exp(weights);
         let mut by = load(gradients, 0.0);
         for (by, weight) in by.iter_mut().zip(weights) {

@@ -24,7 +24,7 @@ pub(super) enum Stored {
     /// In host memory, by sequence: rows of all key heads, which grow in place.
     Host(Vec<[Vec<f32>; 2]>),
     /// On a device: keys and values, `[batch, n_kv_heads, tokens, d_head]`.
-    Device([Tensor<4>; 2]),
+    Device(Box<[Tensor<4>; 2]>),
 }
 
 impl KvCache {
@@ -84,5 +84,5 @@ fn append([keys, values]: &mut [Vec<f32>; 2], packed: &[f32], layout: &HeadLayou
 fn continued(block: Block, past: usize) -> Block {
     let position = past + block.position;
     let keys = position + block.rows.len();
-    Block { rows: block.rows, spans: vec![0..keys], position }
+    Block { rows: block.rows, spans: std::iter::once(0..keys).collect(), position }
 }

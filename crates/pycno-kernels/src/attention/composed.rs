@@ -20,7 +20,7 @@ struct Heads {
 ///
 /// As that.
 pub fn self_attention(
-    x: Tensor<3>,
+    x: &Tensor<3>,
     maps: Qkv,
     layout: HeadLayout,
     rope: &RopeTable,
@@ -46,13 +46,14 @@ impl KvCache {
     fn joined(&mut self, heads: Heads) -> Heads {
         let Heads { query, key, value } = heads;
         let (key, value) = match std::mem::take(&mut self.0) {
-            Stored::Device([k, v]) => {
+            Stored::Device(stored) => {
+                let [k, v] = *stored;
                 (Tensor::cat(vec![k, key], 2), Tensor::cat(vec![v, value], 2))
             }
             Stored::Nothing => (key, value),
             Stored::Host(_) => unreachable!("a cache stays on the device of its model"),
         };
-        self.0 = Stored::Device([key.clone(), value.clone()]);
+        self.0 = Stored::Device(Box::new([key.clone(), value.clone()]));
         Heads { query, key, value }
     }
 }
@@ -66,8 +67,11 @@ fn tree(heads: &Heads, segments: &Segments, layout: HeadLayout) -> Tensor<4> {
             x.clone().narrow(2, rows.start, rows.len())
         };
         let all = |x| Tensor::cat(spans.iter().map(|rows| part(x, rows)).collect(), 2);
-        let heads =
-            Heads { query: part(&heads.query, &own), key: all(&heads.key), value: all(&heads.value) };
+        let heads = Heads {
+            query: part(&heads.query, &own),
+            key: all(&heads.key),
+            value: all(&heads.value),
+        };
         causal(heads, layout)
     });
     Tensor::cat(contexts.collect(), 2)

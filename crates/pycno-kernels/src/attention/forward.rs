@@ -19,7 +19,12 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// One head's part of some rows.
-    pub(super) fn head(&self, rows: &std::ops::Range<usize>, head: usize, d_head: usize) -> View<'a> {
+    pub(super) fn head(
+        &self,
+        rows: &std::ops::Range<usize>,
+        head: usize,
+        d_head: usize,
+    ) -> View<'a> {
         let start = rows.start * self.stride + self.from + head * d_head;
         View::strided(&self.values[start..], [rows.len(), d_head], self.stride)
     }
@@ -148,9 +153,13 @@ fn exponentials(row: &mut [f32]) -> [f32; 2] {
     let mut sums = [0.0; LANES];
     for chunk in row.chunks_mut(LANES) {
         let mut e = load(chunk, f32::NEG_INFINITY);
-        e.iter_mut().for_each(|x| *x -= top);
+        for x in &mut e {
+            *x -= top;
+        }
         let e = exp(e);
-        sums.iter_mut().zip(e).for_each(|(sum, e)| *sum += e);
+        for (sum, e) in sums.iter_mut().zip(e) {
+            *sum += e;
+        }
         store(chunk, e);
     }
     [top, sum(sums)]

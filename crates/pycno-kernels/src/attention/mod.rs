@@ -112,7 +112,7 @@ pub fn self_attention(
     let [batch, seq, _] = x.dims();
     assert_eq!(rope.len(), seq, "a position for every token");
     if !fusable(&x) || (x.is_autodiff() && !matches!(arrangement, Arrangement::Batch)) {
-        return composed::self_attention(x, maps, layout, rope, arrangement);
+        return composed::self_attention(&x, maps, layout, rope, arrangement);
     }
     let packed = project_3(x, maps.weights);
     let packed = match maps.biases {

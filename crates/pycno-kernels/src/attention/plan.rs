@@ -112,7 +112,7 @@ impl Segments {
         let before = self.before(segment);
         let block = |from: usize| {
             let to = rows.end.min(from + BLOCK);
-            let spans = before.iter().cloned().chain([rows.start..to]);
+            let spans = before.iter().cloned().chain(std::iter::once(rows.start..to));
             Block { rows: from..to, spans: spans.collect(), position: position + from - rows.start }
         };
         rows.clone().step_by(BLOCK).map(block).collect()
@@ -170,6 +170,9 @@ mod tests {
         let blocks = Segments::separate(2, BLOCK + 1).blocks();
         assert_eq!(blocks.len(), 4);
         assert_eq!((blocks[0].keys(), blocks[1].keys()), (BLOCK, BLOCK + 1));
-        assert_eq!((blocks[3].rows.clone(), blocks[3].position), (2 * BLOCK + 1..2 * BLOCK + 2, BLOCK));
+        assert_eq!(
+            (blocks[3].rows.clone(), blocks[3].position),
+            (2 * BLOCK + 1..2 * BLOCK + 2, BLOCK)
+        );
     }
 }

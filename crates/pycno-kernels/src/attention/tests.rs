@@ -88,7 +88,13 @@ fn contexts_are_those_of_the_formula() {
 }
 
 /// All of it from the residual stream, fused and composed.
-fn whole(x: Tensor<3>, weight: Tensor<2>, biased: bool, layout: HeadLayout, fused: bool) -> Tensor<3> {
+fn whole(
+    x: Tensor<3>,
+    weight: Tensor<2>,
+    biased: bool,
+    layout: HeadLayout,
+    fused: bool,
+) -> Tensor<3> {
     let [_, seq, d_model] = x.dims();
     let mut maps = maps(layout, d_model, biased);
     maps.weights[1] = weight;
@@ -96,7 +102,7 @@ fn whole(x: Tensor<3>, weight: Tensor<2>, biased: bool, layout: HeadLayout, fuse
     if fused {
         self_attention(x, maps, layout, &rope, Arrangement::Batch)
     } else {
-        composed::self_attention(x, maps, layout, &rope, Arrangement::Batch)
+        composed::self_attention(&x, maps, layout, &rope, Arrangement::Batch)
     }
 }
 
@@ -153,32 +159,48 @@ fn the_number_of_threads_changes_no_bit() {
     assert_eq!(run(1), run(3));
 }
 
+/// One of both forms, by name.
+fn attend(
+    fused: bool,
+    x: Tensor<3>,
+    maps: Qkv,
+    (layout, rope): (HeadLayout, &RopeTable),
+    arrangement: Arrangement<'_>,
+) -> Tensor<3> {
+    if fused {
+        self_attention(x, maps, layout, rope, arrangement)
+    } else {
+        composed::self_attention(&x, maps, layout, rope, arrangement)
+    }
+}
+
+#[track_caller]
+fn check_cache(layout: HeadLayout, biased: bool, fused: bool) {
+    let x = Noise::new(4).tensor([2, 7, 5], 1.0);
+    let maps = maps(layout, 5, biased);
+    let at_once = self_attention(x.clone(), maps.clone(), layout, &rope(0..7), Arrangement::Batch);
+    let mut cache = KvCache::default();
+    let parts = [0..3, 3..4, 4..7].map(|part| {
+        let x = x.clone().narrow(1, part.start, part.len());
+        let (rope, past) = (rope(part), Arrangement::Cached(&mut cache));
+        attend(fused, x, maps.clone(), (layout, &rope), past)
+    });
+    check::near(Tensor::cat(parts.to_vec(), 1), at_once, 1e-5);
+}
+
 #[test]
 fn a_cache_gives_what_one_pass_gives() {
-    for (layout, biased) in [(layout(4, 2, None), true), (layout(2, 2, Some(3)), false)] {
-        let x = Noise::new(4).tensor([2, 7, 5], 1.0);
-        let maps = maps(layout, 5, biased);
-        let at_once =
-            self_attention(x.clone(), maps.clone(), layout, &rope(0..7), Arrangement::Batch);
-        for fused in [true, false] {
-            let mut cache = KvCache::default();
-            let parts = [0..3, 3..4, 4..7].map(|part| {
-                let x = x.clone().narrow(1, part.start, part.len());
-                let (rope, past) = (rope(part), Arrangement::Cached(&mut cache));
-                if fused {
-                    self_attention(x, maps.clone(), layout, &rope, past)
-                } else {
-                    composed::self_attention(x, maps.clone(), layout, &rope, past)
-                }
-            });
-            check::near(Tensor::cat(parts.to_vec(), 1), at_once.clone(), 1e-5);
-        }
+    for fused in [true, false] {
+        check_cache(layout(4, 2, None), true, fused);
+        check_cache(layout(2, 2, Some(3)), false, fused);
     }
 }
 
 #[test]
 fn a_tree_gives_what_each_sequence_gives_alone() {
-    for (layout, fused) in [(layout(4, 2, None), true), (layout(2, 1, Some(3)), true), (layout(4, 2, None), false)] {
+    for (layout, fused) in
+        [(layout(4, 2, None), true), (layout(2, 1, Some(3)), true), (layout(4, 2, None), false)]
+    {
         let mut segments = Segments::default();
         let root = segments.push(66, None);
         let left = segments.push(2, Some(root));
@@ -186,16 +208,14 @@ fn a_tree_gives_what_each_sequence_gives_alone() {
         let leaf = segments.push(1, Some(left));
         let (x, maps) = (Noise::new(6).tensor([1, 72, 5], 1.0), maps(layout, 5, false));
         let rope_of_tree = rope(segments.positions());
-        let found = if fused {
-            self_attention(x.clone(), maps.clone(), layout, &rope_of_tree, Arrangement::Tree(&segments))
-        } else {
-            let tree = Arrangement::Tree(&segments);
-            composed::self_attention(x.clone(), maps.clone(), layout, &rope_of_tree, tree)
-        };
+        let tree = Arrangement::Tree(&segments);
+        let found = attend(fused, x.clone(), maps.clone(), (layout, &rope_of_tree), tree);
         for end in [root, left, right, leaf] {
-            let rows: Vec<_> = segments.before(end).into_iter().chain([segments.rows_of(end)]).collect();
+            let rows: Vec<_> =
+                segments.before(end).into_iter().chain([segments.rows_of(end)]).collect();
             let parts = |x: &Tensor<3>| {
-                let part = |rows: &std::ops::Range<usize>| x.clone().narrow(1, rows.start, rows.len());
+                let part =
+                    |rows: &std::ops::Range<usize>| x.clone().narrow(1, rows.start, rows.len());
                 Tensor::cat(rows.iter().map(part).collect(), 1)
             };
             let alone = parts(&x);

@@ -1,9 +1,7 @@
 //! The same losses in Burn's own operations: for devices whose memory the host cannot reach, for half
 //! precision, and the oracle of the host's version.
 
-use burn::tensor::{
-    DType, IndexingUpdateOp, Int, Tensor, TensorData, activation::log_softmax,
-};
+use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData, activation::log_softmax};
 
 use super::{HeadLoss, HeadPair};
 

@@ -57,11 +57,7 @@ pub(super) fn forward_kl(pair: &HeadPair, temperature: f64, chunk_rows: usize) -
 }
 
 /// See [`super::cross_entropy_head`].
-pub(super) fn cross_entropy(
-    head: [&Tensor<2>; 2],
-    targets: &[u32],
-    chunk_rows: usize,
-) -> HeadLoss {
+pub(super) fn cross_entropy(head: [&Tensor<2>; 2], targets: &[u32], chunk_rows: usize) -> HeadLoss {
     let head = Head::new(head);
     let ([rows, vocab], scale) = (head.dims(), narrow(1.0 / targets.len() as f64));
     debug_assert_eq!(rows, targets.len());

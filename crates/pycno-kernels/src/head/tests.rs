@@ -179,7 +179,8 @@ fn both_versions_agree() {
             &composed::cross_entropy(head, &targets, chunk_rows),
         );
         let found = token_losses(head[0], head[1], &targets, chunk_rows);
-        for (found, expect) in found.iter().zip(composed::token_losses(head, &targets, chunk_rows)) {
+        for (found, expect) in found.iter().zip(composed::token_losses(head, &targets, chunk_rows))
+        {
             assert!((found.nats - expect.0).abs() < 1e-5, "{found:?} {expect:?}");
             assert_eq!(found.greedy, expect.1);
         }
