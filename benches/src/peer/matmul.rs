@@ -13,7 +13,7 @@ use crate::peer::{
     work::{Product, Work},
 };
 
-/// Multiplies the two matrices of [`values`] whenever asked.
+/// Multiplies the two matrices of `values` whenever asked.
 ///
 /// # Errors
 ///
