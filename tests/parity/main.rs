@@ -6,3 +6,4 @@ mod files;
 mod fixture;
 mod logits;
 mod stories;
+mod training;
