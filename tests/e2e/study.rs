@@ -77,6 +77,23 @@ fn the_same_study_gives_the_same_bytes_and_a_finished_one_computes_nothing() {
 }
 
 #[test]
+fn the_number_of_threads_changes_no_byte() {
+    let world = World::new();
+    let study = world.study(STUDY);
+    let records = ["1", "3"].map(|threads| {
+        let run = world.path().join(threads);
+        let mut command = pycno(&world);
+        command.arg("run").arg(&study).arg("--run").arg(&run).args(["--threads", threads]);
+        succeeded(&command.output().unwrap());
+        record(&run)
+    });
+    assert_eq!(records[0], records[1]);
+
+    let none = pycno(&world).arg("run").arg(&study).args(["--threads", "0"]).output().unwrap();
+    assert!(!none.status.success());
+}
+
+#[test]
 fn a_study_may_compute_in_half_precision() {
     let world = World::new();
     let half = STUDY.replace("[eval]", "[compute]\ndtype = \"bf16\"\n\n[eval]");

@@ -1,6 +1,6 @@
 //! The one look at the environment.
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use anyhow::Context as _;
 
@@ -26,6 +26,15 @@ pub(crate) fn cache(flag: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
             .map(|folder| folder.join("pycno"))
     };
     flag.cloned().or_else(of_user).context("no cache folder: pass --cache DIR or set HOME")
+}
+
+/// Limits the threads that compute, if a number is given; before any of them has started.
+pub(crate) fn use_threads(threads: Option<NonZeroUsize>) -> anyhow::Result<()> {
+    let Some(threads) = threads else { return Ok(()) };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.get())
+        .build_global()
+        .with_context(|| format!("{threads} threads cannot be started"))
 }
 
 /// What a study needs to know of its surroundings.

@@ -165,6 +165,9 @@ pub struct ComputeSection {
     /// `f32`.
     #[serde(default)]
     pub dtype: ComputeDtype,
+    /// Threads on the CPU; absent: one a core. No part of a stage's identity, since no bit depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<NonZeroUsize>,
 }
 
 /// `[export]`

@@ -7,7 +7,7 @@ mod ruler;
 mod trend;
 mod value;
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use pycno_model::source::Source;
@@ -99,6 +99,10 @@ pub(crate) struct Places {
     /// `wgpu:cpu` a software one.
     #[arg(long, default_value = "flex")]
     pub(crate) device: DeviceName,
+    /// Threads to compute with on the CPU; what the study's `[compute] threads` says if not given, else one a
+    /// core. No result depends on it.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
 }
 
 #[derive(Args, Debug)]

@@ -15,6 +15,7 @@ pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
         seed: Seed(arguments.seed),
         out: arguments.out.clone(),
     };
+    environment::use_threads(arguments.places.threads)?;
     let around = environment::surroundings(&arguments.places)?;
     let scores = single::eval(&order, &around, &mut Bars::new())?;
     if let Some(out) = &arguments.out {

@@ -15,6 +15,7 @@ pub(crate) fn prune(arguments: &PruneArguments) -> anyhow::Result<()> {
         length: arguments.length,
         out: arguments.out.clone(),
     };
+    environment::use_threads(arguments.places.threads)?;
     let around = environment::surroundings(&arguments.places)?;
     let (before, after) = single::prune(&order, &around, &mut Bars::new())?;
     show(&format!(

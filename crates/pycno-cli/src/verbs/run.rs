@@ -11,6 +11,7 @@ use crate::{args::RunArguments, bars::Bars, environment, table, words};
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let given = &arguments.study;
     let file = StudyFile::read(&given.study, &given.set)?;
+    environment::use_threads(given.places.threads.or(file.config.compute.threads))?;
     let root = arguments.run.clone().unwrap_or_else(|| default_run(&file));
     let run = Run {
         root: root.clone(),
