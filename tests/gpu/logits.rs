@@ -1,11 +1,11 @@
 //! The forward pass on both backends.
 
 use burn::tensor::Device;
-use pycno_kernels::head::token_losses;
+use pycno_kernels::{attention::Segments, head::token_losses};
 use pycno_model::Decoder;
 
 use crate::{
-    decoder::{VOCAB, check_close, checkpoints, ids, logits},
+    decoder::{VOCAB, check_close, checkpoints, host, ids, logits},
     device::device_for,
 };
 
@@ -42,5 +42,22 @@ fn token_losses_are_those_of_flex() {
             assert!(off <= f64::from(TOLERANCE), "{name}: {} {}", found.nats, expect.nats);
             assert_eq!(found.greedy, expect.greedy, "{name}");
         }
+    }
+}
+
+#[test]
+fn sequences_that_share_a_beginning_are_those_of_flex() {
+    let Some(device) = device_for("sequences_that_share_a_beginning_are_those_of_flex") else { return };
+    let mut segments = Segments::default();
+    let beginning = segments.push(6, None);
+    segments.push(2, Some(beginning));
+    segments.push(3, Some(beginning));
+    let ids: Vec<u32> = (0..11).map(|i| i * 7 % VOCAB as u32).collect();
+    for (name, checkpoint) in checkpoints() {
+        let [expect, found] = [&Device::flex(), &device].map(|device| {
+            let decoder = Decoder::new(&checkpoint, device).unwrap();
+            host(decoder.tree_hidden(&ids, &segments))
+        });
+        check_close(name, &found, &expect, TOLERANCE);
     }
 }

@@ -29,7 +29,7 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let shape = if arguments.small { Shape::SMALL } else { Shape::LLAMA_7M };
+    let shape = if arguments.small { Shape::tiny() } else { Shape::llama_7m() };
     let devices = chosen(&arguments.device)?;
     let words: Vec<String> = std::env::args().skip(1).collect();
     let setup = Setup::here(&format!("device {}", words.join(" ")));
@@ -37,7 +37,7 @@ fn main() -> anyhow::Result<()> {
     for device in &devices {
         println!("{}", device.line());
         for work in Work::ALL {
-            let row = measure(device.0.name, shape, work, arguments.repeats)?;
+            let row = measure(device.0.name, &shape, work, arguments.repeats)?;
             println!("  {:<14} {:>12.3?}   first run {:.3?}", work.name(), row.median, row.first);
             rows.push(row);
         }

@@ -27,7 +27,7 @@ fn csv(rows: &[Row]) -> String {
         let times = [row.first, row.median, row.quickest, row.slowest];
         let times = times.map(|time| format!("{:.6}", time.as_secs_f64())).join(",");
         let Row { device, shape, work, tokens, flops, .. } = row;
-        let _ = writeln!(text, "{device},{shape},{},{tokens},{flops:.0},{times}", work.name());
+        let _ = writeln!(text, "{device},{shape},{},{tokens},{:.0},{times}", work.name(), flops.0);
     }
     text
 }
@@ -55,7 +55,7 @@ fn markdown(setup: &Setup, devices: &[DeviceSetup], rows: &[Row]) -> String {
 
 fn line(row: &Row, rows: &[Row]) -> String {
     let median = row.median.as_secs_f64();
-    let rate = |row: &Row| row.flops / row.median.as_secs_f64() / 1e9;
+    let rate = |row: &Row| row.flops.0 / row.median.as_secs_f64() / 1e9;
     let ceiling = rows.iter().find(|other| {
         other.work == Work::Product && (other.device, other.shape) == (row.device, row.shape)
     });
@@ -78,6 +78,7 @@ mod tests {
     use std::time::Duration;
 
     use pycno_study::DeviceName;
+    use pycno_units::Flops;
 
     use super::*;
 
@@ -88,7 +89,7 @@ mod tests {
             shape: "tiny",
             work,
             tokens: 10,
-            flops,
+            flops: Flops(flops),
             first: Duration::from_secs(2),
             median,
             quickest: median,

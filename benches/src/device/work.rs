@@ -8,8 +8,8 @@ use pycno_data::batch::ids_tensor;
 use pycno_kernels::head::{CHUNK_ROWS, token_losses};
 use pycno_model::{Checkpoint, Decoder};
 use pycno_study::DeviceName;
-use pycno_train::{LanguageModel, TrainConfig, TrainContext, train};
-use pycno_units::{Seed, TokenCount};
+use pycno_train::{LanguageModel, TrainConfig, Training};
+use pycno_units::{Flops, Seed, TokenCount};
 
 use super::Shape;
 
@@ -35,10 +35,10 @@ pub struct Row {
     pub shape: &'static str,
     /// What.
     pub work: Work,
-    /// Tokens a run; of a product, the side of its matrices.
+    /// Tokens a run; 0 for a product.
     pub tokens: usize,
-    /// Multiplications and additions a run.
-    pub flops: f64,
+    /// Floating-point operations a run.
+    pub flops: Flops,
     /// The first run: kernels are compiled and tuned in it.
     pub first: Duration,
     /// Median of the others.
@@ -69,34 +69,22 @@ impl Work {
 /// # Errors
 ///
 /// If the device does not open, or the model or the training refuses.
-pub fn measure(name: DeviceName, shape: Shape, work: Work, repeats: usize) -> anyhow::Result<Row> {
+pub fn measure(name: DeviceName, shape: &Shape, work: Work, repeats: usize) -> anyhow::Result<Row> {
     let device = name.open()?;
     let checkpoint = shape.checkpoint();
-    let (tokens, flops) = size(&shape, work);
     let mut times = match work {
-        Work::Product => product(&shape, &device, repeats),
-        Work::Forward => forward(&shape, &checkpoint, &device, repeats)?,
-        Work::TrainStep => train_steps(&shape, &checkpoint, device, repeats)?,
-        Work::Decode => decode(&shape, &checkpoint, &device, repeats)?,
+        Work::Product => product(shape, &device, repeats),
+        Work::Forward => forward(shape, &checkpoint, &device, repeats)?,
+        Work::TrainStep => train_steps(shape, &checkpoint, &device, repeats)?,
+        Work::Decode => decode(shape, &checkpoint, &device, repeats)?,
     };
     let first = times.remove(0);
     times.sort_unstable();
     let quickest = *times.first().context("repeats must be above 0")?;
     let slowest = times.last().copied().unwrap_or(quickest);
     let median = times[times.len() / 2];
-    Ok(Row { device: name, shape: shape.name, work, tokens, flops, first, median, quickest, slowest })
-}
-
-/// Tokens and operations of a run.
-fn size(shape: &Shape, work: Work) -> (usize, f64) {
-    let batch = shape.flops(shape.batch, shape.seq);
-    match work {
-        Work::Product => (shape.square, 2.0 * (shape.square as f64).powi(3)),
-        Work::Forward => (shape.batch * shape.seq, batch),
-        // A gradient by the inputs and one by the weights.
-        Work::TrainStep => (shape.batch * shape.seq, 3.0 * batch),
-        Work::Decode => (shape.prompt, shape.flops(1, 2 * shape.prompt)),
-    }
+    let (shape, tokens, flops) = (shape.name, shape.tokens(work), shape.flops(work));
+    Ok(Row { device: name, shape, work, tokens, flops, first, median, quickest, slowest })
 }
 
 /// Times of `1 + repeats` runs, each with its result forced.
@@ -126,45 +114,40 @@ fn forward(
     repeats: usize,
 ) -> anyhow::Result<Vec<Duration>> {
     let decoder = Decoder::new(checkpoint, device)?;
+    let d_model = shape.model.d_model;
     let sequences = shape.sequences();
     let inputs: Vec<&[u32]> = sequences.iter().map(|row| &row[..shape.seq]).collect();
     let targets: Vec<u32> = sequences.iter().flat_map(|row| row[1..].iter().copied()).collect();
     let ids = ids_tensor(&inputs, device);
     Ok(timed(repeats, || {
-        let hidden = decoder.hidden(ids.clone()).reshape([-1, shape.d_model.cast_signed()]);
+        let hidden = decoder.hidden(ids.clone()).reshape([-1, d_model.cast_signed()]);
         let _forced = token_losses(&hidden, &decoder.head_weight(), &targets, CHUNK_ROWS);
     }))
 }
 
-/// Times between the ends of steps. The loop reads loss and norm of every step on the host, so a step
-/// cannot run ahead of the clock by more than its update.
 fn train_steps(
     shape: &Shape,
     checkpoint: &Checkpoint,
-    device: Device,
+    device: &Device,
     repeats: usize,
 ) -> anyhow::Result<Vec<Duration>> {
-    let folder = tempfile::tempdir()?;
     let steps = repeats as u64 + 1;
     let config = TrainConfig {
         batch: shape.batch.try_into()?,
         micro_batch: shape.batch.try_into()?,
-        // Nothing is saved before the last step is timed.
-        checkpoint_every: steps.try_into()?,
         ..TrainConfig::new(TokenCount(steps * (shape.batch * shape.seq) as u64))
     };
-    let (mut times, mut last) = (Vec::new(), Instant::now());
-    let mut on_step = |_: &_| {
-        times.push(last.elapsed());
-        last = Instant::now();
-    };
-    let context = TrainContext {
-        device,
-        seed: Seed(1),
-        checkpoint_dir: folder.path(),
-        on_step: &mut on_step,
-    };
-    train(checkpoint, &shape.sequences(), &LanguageModel::default(), &config, context)?;
+    let (sequences, objective) = (shape.sequences(), LanguageModel::default());
+    let mut training =
+        Training::new(checkpoint, &sequences, &objective, &config, (device, Seed(1)))?;
+    let mut times = Vec::new();
+    for _ in 0..steps {
+        let start = Instant::now();
+        (training, _) = training.step()?;
+        // The update of the weights may still be under way.
+        device.sync()?;
+        times.push(start.elapsed());
+    }
     Ok(times)
 }
 
@@ -181,7 +164,7 @@ fn decode(
         let mut next = prompt.clone();
         for _ in 0..shape.prompt {
             let hidden = decoder.step(ids_tensor(&[&next], device), &mut cache);
-            let last = hidden.narrow(1, next.len() - 1, 1).reshape([1, shape.d_model]);
+            let last = hidden.narrow(1, next.len() - 1, 1).reshape([1, shape.model.d_model]);
             next = vec![greedy(decoder.logits(last))];
         }
     }))
@@ -200,15 +183,15 @@ mod tests {
     #[test]
     fn everything_runs_once_on_the_cpu() {
         for work in Work::ALL {
-            let row = measure(DeviceName::FLEX, Shape::SMALL, work, 3).unwrap();
+            let row = measure(DeviceName::FLEX, &Shape::tiny(), work, 3).unwrap();
             assert!(row.quickest <= row.median && row.median <= row.slowest, "{row:?}");
-            assert!(row.median > Duration::ZERO && row.tokens > 0 && row.flops > 0.0, "{row:?}");
+            assert!(row.median > Duration::ZERO && row.flops.0 > 0.0, "{row:?}");
         }
     }
 
     #[test]
     fn without_repeats_there_is_no_median() {
-        assert!(measure(DeviceName::FLEX, Shape::SMALL, Work::Product, 0).is_err());
+        assert!(measure(DeviceName::FLEX, &Shape::tiny(), Work::Product, 0).is_err());
     }
 
     #[test]
