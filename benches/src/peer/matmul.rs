@@ -13,7 +13,7 @@ use crate::peer::{
     work::{Product, Work},
 };
 
-/// Multiplies the two matrices of [`values`] whenever asked.
+/// Multiplies two fixed matrices whenever asked.
 ///
 /// # Errors
 ///

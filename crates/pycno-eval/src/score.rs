@@ -138,20 +138,23 @@ mod tests {
             request(&[4, 11], 1),
             request(&[1, 3, 3, 8, 6, 10, 2, 4], 5),
         ];
+        check(&decoder, &requests, Arrangement::Tree);
+        check(&decoder, &requests, Arrangement::Padded);
+    }
+
+    /// Scores all requests, and holds each to what it gets alone.
+    #[track_caller]
+    fn check(decoder: &Decoder, requests: &[Request], arrangement: Arrangement) {
         let all: Vec<&Request> = requests.iter().collect();
-        for arrangement in [Arrangement::Tree, Arrangement::Padded] {
-            let plan = BatchPlan::new(&all, 100, arrangement);
-            assert_eq!(plan.rows.len(), 3);
-            for i in 0..plan.batches.len() {
-                let asked = Asked { rows: plan.batch(i), requests: &all, arrangement };
-                let scores = batch(&decoder, asked, 2);
-                let asked = plan.batch(i).iter().flat_map(|row| &row.requests);
-                for (i, score) in asked.zip(scores) {
-                    let (nats, greedy) = plain(&decoder, &requests[*i]);
-                    assert!((score.nats - nats).abs() < NOISE, "request {i}: {score:?}, {nats}");
-                    assert_eq!(score.greedy, greedy);
-                }
-            }
+        let plan = BatchPlan::new(&all, 100, arrangement);
+        let scores = (0..plan.batches.len()).flat_map(|i| {
+            batch(decoder, Asked { rows: plan.batch(i), requests: &all, arrangement }, 2)
+        });
+        let order = plan.rows.iter().flat_map(|row| &row.requests);
+        for (i, score) in order.zip(scores) {
+            let (nats, greedy) = plain(decoder, &requests[*i]);
+            assert!((score.nats - nats).abs() < NOISE, "request {i}: {score:?}, plain {nats}");
+            assert_eq!(score.greedy, greedy);
         }
     }
 
@@ -162,15 +165,6 @@ mod tests {
         let choice = |rest: &[u32]| [context.as_slice(), rest].concat();
         let requests = [&[4, 9][..], &[4, 9, 1], &[2], &[11, 2, 2, 5]]
             .map(|rest| request(&choice(rest), rest.len()));
-        let all: Vec<&Request> = requests.iter().collect();
-        let plan = BatchPlan::new(&all, 100, Arrangement::Tree);
-        let asked = Asked { rows: plan.batch(0), requests: &all, arrangement: Arrangement::Tree };
-        let scores = batch(&decoder, asked, 3);
-        let order = plan.rows.iter().flat_map(|row| &row.requests);
-        for (i, score) in order.zip(scores) {
-            let (nats, greedy) = plain(&decoder, &requests[*i]);
-            assert!((score.nats - nats).abs() < NOISE, "request {i}: {score:?}, plain {nats}");
-            assert_eq!(score.greedy, greedy);
-        }
+        check(&decoder, &requests, Arrangement::Tree);
     }
 }

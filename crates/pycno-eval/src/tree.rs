@@ -99,8 +99,8 @@ mod tests {
         check(vec![with(&a, &[1, 2]), with(&a, &[3]), with(&b, &[1])], 16 + 3 + 11);
         // A beginning that is an input itself, and a second fork behind the first.
         let longer = with(&a, &(70..80).collect::<Vec<_>>());
-        let forks = vec![a.clone(), longer.clone(), with(&longer, &[5]), with(&longer, &[6])];
-        check(forks, 16 + 8 + 2 + 3 + 3);
+        let leaves = [with(&longer, &[5]), with(&longer, &[6])];
+        check([vec![a, longer], leaves.to_vec()].concat(), 16 + 8 + 2 + 3 + 3);
         // Less than a step in common is not shared.
         check(vec![vec![1, 2, 3], vec![1, 2, 4]], 6);
     }

@@ -224,12 +224,9 @@ mod tests {
 
     #[test]
     fn outputs_and_gradients_are_those_of_burn() {
-        for shape in [[1, 1, 2], [1, 3, 26], [2, 9, 1400]] {
-            for activation in [Activation::Silu, Activation::GeluTanh] {
-                let run = |size| {
-                    check::twins_1(shape, size, |x| fused(x, activation), |x| plain(x, activation));
-                };
-                [1.0, 30.0].map(run);
+        for activation in [Activation::Silu, Activation::GeluTanh] {
+            for (shape, size) in [([1, 1, 2], 30.0), ([1, 3, 26], 30.0), ([2, 9, 1400], 1.0)] {
+                check::twins_1(shape, size, |x| fused(x, activation), |x| plain(x, activation));
             }
         }
     }

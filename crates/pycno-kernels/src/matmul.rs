@@ -5,12 +5,10 @@
 //! crate's own parallel form (DESIGN.md has the numbers).
 
 use burn::backend::flex::FlexTensor;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::{
-    simd::{dot, vectorized},
-    tile::TileMut,
-};
+use crate::{simd::dot_with, tile::TileMut};
 
 /// Rows of a tile.
 const TILE_ROWS: usize = 128;
@@ -192,10 +190,7 @@ fn stream(out: TileMut<'_>, lhs: View<'_>, rhs: View<'_>) {
     let cols = (STREAM / stored.cols.max(1)).max(1);
     let rows = out.dims()[0].max(1);
     let run = |([_, col], tile): ([usize; 2], TileMut<'_>)| {
-        vectorized(
-            #[inline(always)]
-            || dots(tile, lhs, stored, col),
-        );
+        pulp::Arch::new().dispatch(Dots { tile, lhs, stored, first: col });
     };
     let tiles = out.tiles(rows, cols);
     if tiles.len() < 2 {
@@ -206,13 +201,24 @@ fn stream(out: TileMut<'_>, lhs: View<'_>, rhs: View<'_>) {
 }
 
 /// Dot products of all left rows with the stored rows from `first` on.
-#[inline(always)]
-fn dots(mut tile: TileMut<'_>, lhs: View<'_>, stored: View<'_>, first: usize) {
-    let [rows, cols] = tile.dims();
-    for j in 0..cols {
-        let weights = stored.row(first + j);
-        for i in 0..rows {
-            tile.row_mut(i)[j] = dot(lhs.row(i), weights);
+struct Dots<'a> {
+    tile: TileMut<'a>,
+    lhs: View<'a>,
+    stored: View<'a>,
+    first: usize,
+}
+
+impl WithSimd for Dots<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let [rows, cols] = self.tile.dims();
+        for j in 0..cols {
+            let weights = self.stored.row(self.first + j);
+            for i in 0..rows {
+                self.tile.row_mut(i)[j] = dot_with(simd, self.lhs.row(i), weights);
+            }
         }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Rust's baseline for x86-64 has vectors of four and no fused multiplication. [`vectorized`] compiles the
 //! loop in its closure for wider units too and picks at run time; results are the same bits either way,
-//! since sums run in [`LANES`] lanes whatever the hardware's width.
+//! since sums run in [`LANES`] lanes whatever the hardware's width; only [`dot`] follows the hardware.
+
+use pulp::{Simd, WithSimd};
 
 /// Floats handled together.
 pub(crate) const LANES: usize = 8;
@@ -34,14 +36,14 @@ pub(crate) fn vectorized<R>(run: impl FnOnce() -> R) -> R {
 /// Cephes' `expf`: `e^x = 2^n e^r` with `n = round(x / ln 2)` and a polynomial in `r`.
 #[inline(always)]
 pub(crate) fn exp(x: [f32; LANES]) -> [f32; LANES] {
-    x.map(
-        #[inline(always)]
-        |x| {
-            let normal = exp_normal(x);
-            let large = if x > LARGEST { f32::INFINITY } else { normal };
-            if x < SMALLEST { 0.0 } else { large }
-        },
-    )
+    let mut out = [0.0; LANES];
+    // Not `map`: on arrays it is a call, which leaves the vector unit.
+    for i in 0..LANES {
+        let normal = exp_normal(x[i]);
+        let large = if x[i] > LARGEST { f32::INFINITY } else { normal };
+        out[i] = if x[i] < SMALLEST { 0.0 } else { large };
+    }
+    out
 }
 
 #[inline(always)]
@@ -49,10 +51,8 @@ fn exp_normal(x: f32) -> f32 {
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     let r = x - n * LN2_HIGH - n * LN2_LOW;
-    let mut polynomial = POLYNOMIAL[0];
-    for c in &POLYNOMIAL[1..] {
-        polynomial = polynomial * r + c;
-    }
+    let [a, b, c, d, e, f] = POLYNOMIAL;
+    let polynomial = ((((a * r + b) * r + c) * r + d) * r + e) * r + f;
     let power = polynomial * r * r + r + 1.0;
     // The low bits of `shifted` are `n`; 127 is the bias of the exponent.
     power * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
@@ -61,7 +61,11 @@ fn exp_normal(x: f32) -> f32 {
 /// `1 / (1 + e^-x)` of each lane.
 #[inline(always)]
 pub(crate) fn sigmoid(x: [f32; LANES]) -> [f32; LANES] {
-    let mut e = exp(negated_magnitude(x));
+    let mut e = x;
+    for e in &mut e {
+        *e = -e.abs();
+    }
+    let mut e = exp(e);
     for (e, x) in e.iter_mut().zip(x) {
         // With e = exp(-|x|) neither branch overflows.
         *e = if x < 0.0 { *e } else { 1.0 } / (1.0 + *e);
@@ -72,48 +76,73 @@ pub(crate) fn sigmoid(x: [f32; LANES]) -> [f32; LANES] {
 /// `tanh x` of each lane.
 #[inline(always)]
 pub(crate) fn tanh(x: [f32; LANES]) -> [f32; LANES] {
-    let doubled = sigmoid(x.map(
-        #[inline(always)]
-        |x| 2.0 * x,
-    ));
-    doubled.map(
-        #[inline(always)]
-        |s| 2.0 * s - 1.0,
-    )
+    let mut out = sigmoid(times(x, 2.0));
+    for s in &mut out {
+        *s = 2.0 * *s - 1.0;
+    }
+    out
 }
 
+/// `x - by` of each lane.
 #[inline(always)]
-fn negated_magnitude(x: [f32; LANES]) -> [f32; LANES] {
-    x.map(
-        #[inline(always)]
-        |x| -x.abs(),
-    )
+pub(crate) fn less(mut x: [f32; LANES], by: f32) -> [f32; LANES] {
+    for x in &mut x {
+        *x -= by;
+    }
+    x
 }
 
-/// `sum a b`.
+/// `x * by` of each lane.
 #[inline(always)]
+pub(crate) fn times(mut x: [f32; LANES], by: f32) -> [f32; LANES] {
+    for x in &mut x {
+        *x *= by;
+    }
+    x
+}
+
+/// `sum a b`, in as many lanes as the vector unit has.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [[0.0; LANES]; SUMS];
-    let (a_wide, b_wide) = (a.chunks_exact(LANES * SUMS), b.chunks_exact(LANES * SUMS));
-    let (a_rest, b_rest) = (a_wide.remainder(), b_wide.remainder());
-    for (a, b) in a_wide.zip(b_wide) {
-        for (i, sum) in sums.iter_mut().enumerate() {
-            for (j, lane) in sum.iter_mut().enumerate() {
-                *lane += a[i * LANES + j] * b[i * LANES + j];
-            }
-        }
+    pulp::Arch::new().dispatch(Dot { a, b })
+}
+
+struct Dot<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
+}
+
+impl WithSimd for Dot<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        dot_with(simd, self.a, self.b)
     }
-    for (a, b) in a_rest.chunks(LANES).zip(b_rest.chunks(LANES)) {
-        for ((lane, a), b) in sums[0].iter_mut().zip(a).zip(b) {
-            *lane += a * b;
-        }
+}
+
+/// As [`dot`], inside a loop that runs on a vector unit already.
+///
+/// Written with that unit's own vectors: of sums in an array the compiler makes one scalar each.
+#[inline(always)]
+pub(crate) fn dot_with<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
+    let n = a.len().min(b.len());
+    let ((a, a_rest), (b, b_rest)) = (S::as_simd_f32s(&a[..n]), S::as_simd_f32s(&b[..n]));
+    let (a_wide, a) = a.as_chunks::<SUMS>();
+    let (b_wide, b) = b.as_chunks::<SUMS>();
+    let zero = simd.splat_f32s(0.0);
+    let (mut s0, mut s1, mut s2, mut s3) = (zero, zero, zero, zero);
+    for (a, b) in a_wide.iter().zip(b_wide) {
+        s0 = simd.mul_add_f32s(a[0], b[0], s0);
+        s1 = simd.mul_add_f32s(a[1], b[1], s1);
+        s2 = simd.mul_add_f32s(a[2], b[2], s2);
+        s3 = simd.mul_add_f32s(a[3], b[3], s3);
     }
-    let [s0, s1, s2, s3] = sums;
-    let mut total = [0.0; LANES];
-    for (j, lane) in total.iter_mut().enumerate() {
-        *lane = (s0[j] + s1[j]) + (s2[j] + s3[j]);
+    for (a, b) in a.iter().zip(b) {
+        s0 = simd.mul_add_f32s(*a, *b, s0);
     }
-    sum(total)
+    let sums = simd.add_f32s(simd.add_f32s(s0, s1), simd.add_f32s(s2, s3));
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    simd.reduce_sum_f32s(sums) + rest
 }
 
 /// The lanes added up, halves first.

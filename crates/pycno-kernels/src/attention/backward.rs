@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     matmul::{Old, View, multiply_here, scaled_here},
-    simd::{LANES, dot, exp, load, store, vectorized},
+    simd::{LANES, dot, exp, less, load, store, vectorized},
     tile::TileMut,
 };
 
@@ -192,11 +192,7 @@ impl Head<'_> {
 #[inline(always)]
 fn softmax_backward([scores, gradients]: [&mut [f32]; 2], log_sum: f32, own: f32, scale: f32) {
     for (scores, gradients) in scores.chunks_mut(LANES).zip(gradients.chunks_mut(LANES)) {
-        let mut weights = load(scores, f32::NEG_INFINITY);
-        for x in &mut weights {
-            *x -= log_sum;
-        }
-        let weights = exp(weights);
+        let weights = exp(less(load(scores, f32::NEG_INFINITY), log_sum));
         let mut by = load(gradients, 0.0);
         for (by, weight) in by.iter_mut().zip(weights) {
             *by = weight * (*by - own) * scale;

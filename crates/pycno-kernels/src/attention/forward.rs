@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::{HeadLayout, plan::Block};
 use crate::{
     matmul::{Old, View, multiply_here, scaled_here},
-    simd::{LANES, exp, load, store, sum, vectorized},
+    simd::{LANES, exp, less, load, store, sum, vectorized},
     tile::TileMut,
 };
 
@@ -109,22 +109,23 @@ impl Work<'_> {
     /// Turns scores into `e^(score - top)` where a query sees the key and 0 elsewhere; gives each row's
     /// top and sum.
     fn softmax(&self, layout: &HeadLayout, scores: &mut [f32]) -> Vec<[f32; 2]> {
+        let mut sums = Vec::with_capacity(self.block.rows.len());
         vectorized(
             #[inline(always)]
-            || {
-                let rows = scores.chunks_exact_mut(self.block.keys()).enumerate();
-                rows.map(
-                    #[inline(always)]
-                    |(i, row)| {
-                        let seen = self.block.seen(i, layout.window);
-                        row[..seen.start].fill(0.0);
-                        row[seen.end..].fill(0.0);
-                        exponentials(&mut row[seen])
-                    },
-                )
-                .collect()
-            },
-        )
+            || self.exponentials(layout, scores, &mut sums),
+        );
+        sums
+    }
+
+    // A plain loop: an iterator's `collect` is a call, which leaves the vector unit.
+    #[inline(always)]
+    fn exponentials(&self, layout: &HeadLayout, scores: &mut [f32], sums: &mut Vec<[f32; 2]>) {
+        for (i, row) in scores.chunks_exact_mut(self.block.keys()).enumerate() {
+            let seen = self.block.seen(i, layout.window);
+            row[..seen.start].fill(0.0);
+            row[seen.end..].fill(0.0);
+            sums.push(exponentials(&mut row[seen]));
+        }
     }
 
     fn weigh(&self, layout: &HeadLayout, head: usize, weights: &[f32], mut out: TileMut<'_>) {
@@ -152,11 +153,7 @@ fn exponentials(row: &mut [f32]) -> [f32; 2] {
     let top = tops.into_iter().fold(f32::NEG_INFINITY, f32::max);
     let mut sums = [0.0; LANES];
     for chunk in row.chunks_mut(LANES) {
-        let mut e = load(chunk, f32::NEG_INFINITY);
-        for x in &mut e {
-            *x -= top;
-        }
-        let e = exp(e);
+        let e = exp(less(load(chunk, f32::NEG_INFINITY), top));
         for (sum, e) in sums.iter_mut().zip(e) {
             *sum += e;
         }

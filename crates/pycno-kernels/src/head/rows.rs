@@ -2,7 +2,7 @@
 
 use crate::{
     host::narrow,
-    simd::{LANES, exp, load, store},
+    simd::{LANES, exp, less, load, store, times},
 };
 
 /// What a row's divergence needs to know beside its logits.
@@ -25,10 +25,10 @@ pub(super) fn forward_kl(student: &mut [f32], teacher: &mut [f32], how: Softenin
     let mut sums = KlSums::default();
     let pairs = student.chunks_mut(LANES).zip(teacher.chunks_mut(LANES));
     for (student, teacher) in pairs {
-        let q = load(student, f32::NEG_INFINITY).map(|z| z - student_max);
-        let p = load(teacher, f32::NEG_INFINITY).map(|z| z - teacher_max);
-        let q_exp = exp(q.map(|z| z * how.inverse_temperature));
-        let p_exp = exp(p.map(|z| z * how.inverse_temperature));
+        let q = less(load(student, f32::NEG_INFINITY), student_max);
+        let p = less(load(teacher, f32::NEG_INFINITY), teacher_max);
+        let q_exp = exp(times(q, how.inverse_temperature));
+        let p_exp = exp(times(p, how.inverse_temperature));
         sums.add([p, q], [p_exp, q_exp]);
         store(student, q_exp);
         store(teacher, p_exp);
@@ -48,7 +48,7 @@ pub(super) fn cross_entropy(logits: &mut [f32], target: usize, scale: f32) -> f6
     let gold = f64::from(logits[target]) - f64::from(top);
     let mut sums = [0.0; LANES];
     for chunk in logits.chunks_mut(LANES) {
-        let e = exp(load(chunk, f32::NEG_INFINITY).map(|z| z - top));
+        let e = exp(less(load(chunk, f32::NEG_INFINITY), top));
         sums = add(sums, e);
         store(chunk, e);
     }
@@ -70,7 +70,7 @@ pub(super) fn token_loss(logits: &[f32], target: usize) -> (f64, bool) {
     let gold = logits[target];
     let mut sums = [0.0; LANES];
     for chunk in logits.chunks(LANES) {
-        sums = add(sums, exp(load(chunk, f32::NEG_INFINITY).map(|z| z - top)));
+        sums = add(sums, exp(less(load(chunk, f32::NEG_INFINITY), top)));
     }
     let sum: f64 = sums.iter().sum();
     let first = logits[..target].iter().all(|z| *z < top);
