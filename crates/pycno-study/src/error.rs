@@ -61,6 +61,14 @@ pub enum StudyError {
         #[from]
         source: pycno_model::ModelError,
     },
+    /// The backend is in this build, but not that device on this machine.
+    #[error("this machine has no device {name}; found here: {}", if found.is_empty() { "none of this backend" } else { found.as_str() })]
+    NoDevice {
+        /// The device's name.
+        name: String,
+        /// Names of those there are, or why none can be listed.
+        found: String,
+    },
     /// An override does not fit the study.
     #[error("--set {item}: {reason}")]
     Override {

@@ -40,10 +40,10 @@ mod weigh;
 
 pub use around::Surroundings;
 pub use config::{StudyConfig, StudyFile, parse};
-pub use device::{DeviceName, backends, devices};
+pub use device::{Computes, DeviceClass, DeviceName, FoundDevice, backends, devices};
 pub use error::StudyError;
 pub use plan::{PlannedModel, plan};
-pub use provenance::commit;
+pub use provenance::{BURN, commit};
 pub use run::{Run, run};
 pub use single::{EvalOrder, PruneOrder};
 pub use store::{RunStore, StageId};

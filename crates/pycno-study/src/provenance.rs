@@ -5,7 +5,7 @@ use pycno_record::Provenance;
 use crate::{DeviceName, resolve::Study};
 
 /// Version of Burn this build is pinned to; a test holds it to the manifest.
-pub(crate) const BURN: &str = "0.22.1";
+pub const BURN: &str = "0.22.1";
 
 /// The commit this build was made from, `+` if the tree had changes.
 pub fn commit() -> String {

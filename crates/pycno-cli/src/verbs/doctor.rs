@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use pycno_study::{Computes, FoundDevice};
+
 use super::show;
 use crate::{args::DoctorArguments, environment, table};
 
@@ -16,8 +18,12 @@ pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<()> {
         let missing = || format!("not in this build; build with --features {backend}");
         put(&format!("backend {backend}"), if built { "built".to_owned() } else { missing() });
     }
-    for device in pycno_study::devices() {
-        put("device", device);
+    let (found, failed) = pycno_study::devices();
+    for device in found {
+        put(&format!("device {}", device.name), ability(&device));
+    }
+    for (backend, reason) in failed {
+        put(&format!("devices of {backend}"), format!("cannot be listed: {}", one_line(&reason)));
     }
     put("python3 (pypi: sources)", python());
     put("data folder", data(environment::data(arguments.data.as_ref()).as_deref()));
@@ -30,6 +36,24 @@ pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<()> {
     );
     show(&table::layout(&rows));
     Ok(())
+}
+
+/// What a device is and computes in, or why it does not open.
+fn ability(device: &FoundDevice) -> String {
+    let class = device.class;
+    match &device.opened {
+        Ok(Computes { part, dtypes }) => {
+            let part = part.as_ref().map(|part| format!(", {part}")).unwrap_or_default();
+            let dtypes = dtypes.map(|(name, yes)| format!("{name} {}", if yes { "yes" } else { "no" }));
+            format!("{class}{part}; {}", dtypes.join(", "))
+        }
+        Err(reason) => format!("{class}; does not open: {}", one_line(reason)),
+    }
+}
+
+/// A table's cell has one line; a driver's message may have many.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn python() -> String {
@@ -49,5 +73,33 @@ fn data(folder: Option<&Path>) -> String {
         None => "none: set PYCNO_DATA or pass --data DIR".to_owned(),
         Some(folder) if folder.is_dir() => folder.display().to_string(),
         Some(folder) => format!("{} is no folder", folder.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pycno_study::{DeviceClass, DeviceName};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(class: DeviceClass, opened: Result<Computes, String>, expect: &str) {
+        assert_eq!(ability(&FoundDevice { name: DeviceName::FLEX, class, opened }), expect);
+    }
+
+    #[test]
+    fn a_device_says_what_it_is_and_computes_in() {
+        let dtypes = [("f32", true), ("f16", true), ("bf16", false)];
+        let part = Some("llvmpipe".to_owned());
+        let expect = "software, only for tests, llvmpipe; f32 yes, f16 yes, bf16 no";
+        check(DeviceClass::Software, Ok(Computes { part, dtypes }), expect);
+        let expect = "the processor; f32 yes, f16 yes, bf16 no";
+        check(DeviceClass::Host, Ok(Computes { part: None, dtypes }), expect);
+    }
+
+    #[test]
+    fn one_that_does_not_open_says_why() {
+        let expect = "GPU; does not open: no driver";
+        check(DeviceClass::Gpu, Err("no\n driver".to_owned()), expect);
     }
 }

@@ -1,10 +1,16 @@
 //! Devices by name: `flex`, `ndarray`, `wgpu[:N|:cpu]`, `vulkan[:N|:cpu]`, `metal[:N]`, `cuda[:N]`.
 
+//!
+//! A number counts a backend's hardware, discrete GPUs first; `cpu` is a software device.
+
+mod found;
+
 use std::{fmt, str::FromStr};
 
-use burn::tensor::{Device, DeviceType};
+use burn::tensor::Device;
 
 use crate::StudyError;
+pub use found::{Computes, DeviceClass, FoundDevice, devices};
 
 /// A device as named on the command line; opened by [`DeviceName::open`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,8 +33,8 @@ enum Backend {
 /// Which of a backend's devices.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Index {
-    /// The numbered discrete GPU.
-    Gpu(usize),
+    /// By number, discrete GPUs first.
+    Hardware(usize),
     /// A software device, used only if named.
     Software,
 }
@@ -47,81 +53,39 @@ pub fn backends() -> impl Iterator<Item = (&'static str, bool)> {
     BACKENDS.iter().map(|(name, _, built)| (*name, *built))
 }
 
-/// The devices this build finds here, as Burn names them.
-pub fn devices() -> Vec<String> {
-    let kinds = [
-        DeviceType::Flex,
-        #[cfg(feature = "ndarray")]
-        DeviceType::NdArray,
-        #[cfg(feature = "wgpu")]
-        DeviceType::Wgpu,
-        #[cfg(feature = "vulkan")]
-        DeviceType::Vulkan,
-        #[cfg(feature = "metal")]
-        DeviceType::Metal,
-        #[cfg(feature = "cuda")]
-        DeviceType::Cuda,
-    ];
-    let listed = kinds.into_iter().flat_map(Device::enumerate);
-    listed.map(|device| format!("{device:?}")).collect()
-}
-
 impl DeviceName {
     /// The pure-Rust CPU backend.
-    pub const FLEX: Self = Self { backend: Backend::Flex, index: Index::Gpu(0) };
+    pub const FLEX: Self = Self { backend: Backend::Flex, index: Index::Hardware(0) };
 
     /// Opens the device.
     ///
     /// # Errors
     ///
-    /// [`StudyError::BackendNotBuilt`] if this build lacks the backend.
+    /// [`StudyError::BackendNotBuilt`] if this build lacks the backend, [`StudyError::NoDevice`] if the
+    /// machine lacks the device.
     pub fn open(self) -> Result<Device, StudyError> {
-        match self.backend {
-            Backend::Flex => Ok(Device::flex()),
-            #[cfg(feature = "ndarray")]
-            Backend::NdArray => Ok(Device::ndarray()),
-            #[cfg(feature = "wgpu")]
-            Backend::Wgpu => Ok(Device::wgpu(self.index.kind())),
-            #[cfg(feature = "vulkan")]
-            Backend::Vulkan => Ok(Device::vulkan(self.index.kind())),
-            #[cfg(feature = "metal")]
-            Backend::Metal => Ok(Device::metal(self.index.kind())),
-            #[cfg(feature = "cuda")]
-            Backend::Cuda => Ok(Device::cuda(self.index.number())),
-            #[cfg(not(all(
-                feature = "ndarray",
-                feature = "wgpu",
-                feature = "vulkan",
-                feature = "metal",
-                feature = "cuda"
-            )))]
-            other => Err(StudyError::BackendNotBuilt { backend: other.name() }),
+        if !self.backend.built() {
+            return Err(StudyError::BackendNotBuilt { backend: self.backend.name() });
         }
+        let no_device = |found| StudyError::NoDevice { name: self.to_string(), found };
+        let listed = found::listed(self.backend).map_err(no_device)?;
+        let names = listed.iter().map(|(name, ..)| name.to_string()).collect::<Vec<_>>().join(", ");
+        let device = listed.into_iter().find(|(name, ..)| *name == self);
+        device.map(|(_, _, device)| device).ok_or_else(|| no_device(names))
     }
 }
 
 impl Backend {
+    fn row(self) -> Option<&'static (&'static str, Self, bool)> {
+        BACKENDS.iter().find(|(_, backend, _)| *backend == self)
+    }
+
     fn name(self) -> &'static str {
-        BACKENDS.iter().find(|(_, backend, _)| *backend == self).map_or("", |(name, ..)| name)
-    }
-}
-
-#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "cuda"))]
-impl Index {
-    #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]
-    fn kind(self) -> burn::tensor::DeviceKind {
-        match self {
-            Self::Gpu(index) => burn::tensor::DeviceKind::DiscreteGpu(index),
-            Self::Software => burn::tensor::DeviceKind::Cpu,
-        }
+        self.row().map_or("", |(name, ..)| name)
     }
 
-    #[cfg(feature = "cuda")]
-    fn number(self) -> usize {
-        match self {
-            Self::Gpu(index) => index,
-            Self::Software => 0,
-        }
+    fn built(self) -> bool {
+        self.row().is_some_and(|(.., built)| *built)
     }
 }
 
@@ -137,9 +101,9 @@ impl FromStr for DeviceName {
         let index = if software {
             Index::Software
         } else {
-            Index::Gpu(index.parse().map_err(|_| unknown())?)
+            Index::Hardware(index.parse().map_err(|_| unknown())?)
         };
-        if on_host && index != Index::Gpu(0) {
+        if on_host && index != Index::Hardware(0) {
             return Err(unknown());
         }
         Ok(Self { backend: *backend, index })
@@ -150,7 +114,7 @@ impl fmt::Display for DeviceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.backend, self.index) {
             (Backend::Flex | Backend::NdArray, _) => f.write_str(self.backend.name()),
-            (backend, Index::Gpu(index)) => write!(f, "{}:{index}", backend.name()),
+            (backend, Index::Hardware(index)) => write!(f, "{}:{index}", backend.name()),
             (backend, Index::Software) => write!(f, "{}:cpu", backend.name()),
         }
     }
@@ -184,5 +148,17 @@ mod tests {
             let error = "cuda".parse::<DeviceName>().unwrap().open().unwrap_err().to_string();
             assert!(error.contains("--features cuda"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_cpu_is_always_there() {
+        assert_eq!(DeviceName::FLEX.open().unwrap(), Device::flex());
+    }
+
+    #[test]
+    fn a_device_that_is_not_here_is_an_error_that_names_those_that_are() {
+        let far = DeviceName { backend: Backend::Flex, index: Index::Hardware(9) };
+        let error = far.open().unwrap_err().to_string();
+        assert!(error.contains("flex"), "{error}");
     }
 }

@@ -1,0 +1,111 @@
+//! What a run was made with: machine, driver, build.
+
+use std::process::Command;
+
+use pycno_study::{Computes, FoundDevice};
+use time::{OffsetDateTime, macros::format_description};
+
+/// Questions to a machine about its driver; whichever it answers is written down.
+const ABOUT_DRIVERS: [(&str, &[&str]); 3] = [
+    ("nvidia-smi", &["--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]),
+    ("vulkaninfo", &["--summary"]),
+    ("dpkg-query", &["--show", "mesa-vulkan-drivers"]),
+];
+
+/// The machine and the build.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Names and what was found, in the order of the file.
+    pub facts: Vec<(String, String)>,
+}
+
+/// What a device says of itself.
+#[derive(Clone, Debug)]
+pub struct DeviceSetup(pub FoundDevice);
+
+impl Setup {
+    /// Looks around. `command` is what was typed.
+    pub fn here(command: &str) -> Self {
+        let mut facts = Vec::new();
+        let mut put = |name: &str, fact: String| facts.push((name.to_owned(), fact));
+        put("date", today());
+        put("command", command.to_owned());
+        put("pycno", pycno_study::commit());
+        put("burn", pycno_study::BURN.to_owned());
+        put("backends", backends());
+        let profile = if cfg!(debug_assertions) { "debug: these are no timings" } else { "release" };
+        put("profile", profile.to_owned());
+        put("system", said("uname", &["-srm"]).unwrap_or_else(|| std::env::consts::OS.to_owned()));
+        put("processor", processor());
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        put("threads", threads.to_string());
+        put("load", first_line("/proc/loadavg"));
+        for (program, arguments) in ABOUT_DRIVERS {
+            let silent = || "not here, or no answer".to_owned();
+            put(program, said(program, arguments).unwrap_or_else(silent));
+        }
+        Self { facts }
+    }
+}
+
+impl DeviceSetup {
+    /// One line about the device.
+    pub fn line(&self) -> String {
+        let FoundDevice { name, class, opened } = &self.0;
+        match opened {
+            Ok(Computes { part, dtypes }) => {
+                let able = dtypes.iter().filter(|(_, yes)| *yes).map(|(dtype, _)| *dtype);
+                let part = part.as_deref().unwrap_or("no name of its own");
+                format!("{name}: {class}, {part}; {}", able.collect::<Vec<_>>().join(", "))
+            }
+            Err(reason) => format!("{name}: {class}, does not open: {reason}"),
+        }
+    }
+}
+
+fn today() -> String {
+    let format = format_description!("[year]-[month]-[day]");
+    OffsetDateTime::now_utc().format(format).unwrap_or_default()
+}
+
+fn backends() -> String {
+    let built = pycno_study::backends().filter(|(_, built)| *built).map(|(name, _)| name);
+    built.collect::<Vec<_>>().join(", ")
+}
+
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("model name"));
+    line.map_or("unknown", |line| line.trim_start_matches(['\t', ' ', ':'])).to_owned()
+}
+
+fn first_line(path: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().next().unwrap_or("unknown").to_owned()
+}
+
+/// What a program says, if it is here and content.
+fn said(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setup_names_build_and_machine() {
+        let Setup { facts } = Setup::here("bench");
+        let fact = |name: &str| facts.iter().find(|(key, _)| key == name).unwrap().1.clone();
+        assert_eq!(fact("command"), "bench");
+        assert!(fact("backends").contains("flex"));
+        assert_eq!(fact("date").len(), 10);
+    }
+
+    #[test]
+    fn a_program_that_is_not_here_says_nothing() {
+        assert_eq!(said("no-such-program-anywhere", &[]), None);
+    }
+}
