@@ -81,7 +81,9 @@ fn gradients_are_those_of_flex() {
 
 #[test]
 fn distillation_has_the_loss_and_gradients_of_flex() {
-    let Some(device) = device_for("distillation_has_the_loss_and_gradients_of_flex") else { return };
+    let Some(device) = device_for("distillation_has_the_loss_and_gradients_of_flex") else {
+        return;
+    };
     let [(_, teacher), (_, student)] = checkpoints();
     let [expect, found] = [&Device::flex(), &device].map(|device| {
         let [teacher, student] = [&teacher, &student].map(|x| Decoder::new(x, device).unwrap());
@@ -94,7 +96,12 @@ fn distillation_has_the_loss_and_gradients_of_flex() {
         };
         forward_kl_head(&pair, 2.0, CHUNK)
     });
-    assert!((found.loss - expect.loss).abs() < 1e-5 * expect.loss, "{} {}", found.loss, expect.loss);
+    assert!(
+        (found.loss - expect.loss).abs() < 1e-5 * expect.loss,
+        "{} {}",
+        found.loss,
+        expect.loss
+    );
     check_close("hidden", &host(found.d_hidden), &host(expect.d_hidden), TOLERANCE);
     check_close("head", &host(found.d_head), &host(expect.d_head), TOLERANCE);
 }

@@ -47,7 +47,9 @@ fn token_losses_are_those_of_flex() {
 
 #[test]
 fn sequences_that_share_a_beginning_are_those_of_flex() {
-    let Some(device) = device_for("sequences_that_share_a_beginning_are_those_of_flex") else { return };
+    let Some(device) = device_for("sequences_that_share_a_beginning_are_those_of_flex") else {
+        return;
+    };
     let mut segments = Segments::default();
     let beginning = segments.push(6, None);
     segments.push(2, Some(beginning));

@@ -32,7 +32,9 @@ fn recovered(student: &Checkpoint, steps: u64, device: Device) -> Recovered {
 /// The Euclidean distance of all weights.
 fn distance(a: &Checkpoint, b: &Checkpoint) -> f64 {
     let square = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
-    let tensor = |name: &String| a.tensors[name].data().iter().zip(b.tensors[name].data()).map(square).sum::<f64>();
+    let tensor = |name: &String| {
+        a.tensors[name].data().iter().zip(b.tensors[name].data()).map(square).sum::<f64>()
+    };
     a.tensors.keys().map(tensor).sum::<f64>().sqrt()
 }
 

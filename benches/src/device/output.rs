@@ -9,7 +9,12 @@ use super::{DeviceSetup, Row, Setup, Work};
 /// # Errors
 ///
 /// That of the file system, or that the folder is a run already.
-pub fn write(folder: &Path, setup: &Setup, devices: &[DeviceSetup], rows: &[Row]) -> io::Result<()> {
+pub fn write(
+    folder: &Path,
+    setup: &Setup,
+    devices: &[DeviceSetup],
+    rows: &[Row],
+) -> io::Result<()> {
     let readme = folder.join("README.md");
     if readme.exists() {
         let taken = format!("{} is there already; a run goes into a new folder", readme.display());

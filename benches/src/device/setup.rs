@@ -33,7 +33,8 @@ impl Setup {
         put("pycno", pycno_study::commit());
         put("burn", pycno_study::BURN.to_owned());
         put("backends", backends());
-        let profile = if cfg!(debug_assertions) { "debug: these are no timings" } else { "release" };
+        let profile =
+            if cfg!(debug_assertions) { "debug: these are no timings" } else { "release" };
         put("profile", profile.to_owned());
         put("system", said("uname", &["-srm"]).unwrap_or_else(|| std::env::consts::OS.to_owned()));
         put("processor", processor());

@@ -10,12 +10,16 @@ use rayon::prelude::*;
 
 use crate::{simd::dot_with, tile::TileMut};
 
-/// Rows of a tile.
-const TILE_ROWS: usize = 128;
-/// Columns of a tile if there are too few rows to share out.
-const TILE_COLS: usize = 256;
-/// With so many rows a tile is as wide as the output.
+/// A tile for right factors that fit the cache, of many rows: they are packed for each tile.
+const TALL: [usize; 2] = [128, usize::MAX];
+/// With so many rows there are tiles enough without cutting columns.
 const MANY_ROWS: usize = 1024;
+/// A tile where there are fewer rows to share out.
+const SMALL_TILE: [usize; 2] = [128, 256];
+/// A tile for right factors that do not fit, which more rows share then.
+const WIDE: [usize; 2] = [512, 512];
+/// Floats of a right factor that the second-level cache of a core just does not hold.
+const LARGE: usize = 1 << 18;
 /// Products below this many multiplications stay on the calling thread.
 const SMALL: usize = 1 << 18;
 /// Up to so many rows are dot products with rows of the right factor, each of which is read once.
@@ -128,12 +132,23 @@ pub(crate) fn multiply(out: TileMut<'_>, [lhs, rhs]: [View<'_>; 2], old: Old) {
     if rows * cols * lhs.cols < SMALL {
         return multiply_here(out, [lhs, rhs], old);
     }
-    let tile_cols = if rows < MANY_ROWS { TILE_COLS } else { cols.max(1) };
-    let tiles = out.tiles(TILE_ROWS, tile_cols);
+    let [tile_rows, tile_cols] = tile([rows, cols], lhs.cols);
+    let tiles = out.tiles(tile_rows, tile_cols);
     tiles.into_par_iter().for_each(|([row, col], tile)| {
         let [rows, cols] = tile.dims();
         multiply_here(tile, [lhs.rows(row, rows), rhs.cols(col, cols)], old);
     });
+}
+
+/// Rows and columns of a tile; a function of the extents alone, so that bits do not depend on the threads.
+const fn tile([rows, cols]: [usize; 2], inner: usize) -> [usize; 2] {
+    if rows < MANY_ROWS {
+        SMALL_TILE
+    } else if inner * cols < LARGE {
+        TALL
+    } else {
+        WIDE
+    }
 }
 
 /// As [`multiply`], on the calling thread alone.

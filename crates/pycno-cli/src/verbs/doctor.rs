@@ -44,7 +44,8 @@ fn ability(device: &FoundDevice) -> String {
     match &device.opened {
         Ok(Computes { part, dtypes }) => {
             let part = part.as_ref().map(|part| format!(", {part}")).unwrap_or_default();
-            let dtypes = dtypes.map(|(name, yes)| format!("{name} {}", if yes { "yes" } else { "no" }));
+            let dtypes =
+                dtypes.map(|(name, yes)| format!("{name} {}", if yes { "yes" } else { "no" }));
             format!("{class}{part}; {}", dtypes.join(", "))
         }
         Err(reason) => format!("{class}; does not open: {}", one_line(reason)),

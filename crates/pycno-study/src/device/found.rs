@@ -6,10 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use burn::{
-    backend::DispatchDevice,
-    tensor::{DType, Device, DeviceType},
-};
+use burn::tensor::{DType, Device, DeviceType};
 
 use super::{BACKENDS, Backend, DeviceName, Index};
 
@@ -64,11 +61,10 @@ pub fn devices() -> (Vec<FoundDevice>, Vec<(&'static str, String)>) {
 }
 
 /// A backend's devices in the order of their numbers.
-pub(super) fn listed(
-    backend: Backend,
-) -> Result<Vec<(DeviceName, DeviceClass, Device)>, String> {
-    let mut devices: Vec<(DeviceClass, Device)> =
-        guarded(|| enumerated(backend).into_iter().map(|device| (class(&device), device)).collect())?;
+pub(super) fn listed(backend: Backend) -> Result<Vec<(DeviceName, DeviceClass, Device)>, String> {
+    let mut devices: Vec<(DeviceClass, Device)> = guarded(|| {
+        enumerated(backend).into_iter().map(|device| (class(&device), device)).collect()
+    })?;
     devices.sort_by_key(|(class, _)| *class);
     // Software devices come last, so the numbers of the others have no gaps.
     let named = devices.into_iter().enumerate().map(|(number, (class, device))| {
@@ -107,9 +103,11 @@ fn enumerated(backend: Backend) -> Vec<Device> {
 fn class(device: &Device) -> DeviceClass {
     match device.as_dispatch() {
         #[cfg(feature = "cuda")]
-        DispatchDevice::Cube(burn::backend::CubeDevice::Cuda(_)) => DeviceClass::Gpu,
+        burn::backend::DispatchDevice::Cube(burn::backend::CubeDevice::Cuda(_)) => DeviceClass::Gpu,
         #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]
-        DispatchDevice::Cube(burn::backend::CubeDevice::Wgpu(device)) => wgpu_class(&device.kind),
+        burn::backend::DispatchDevice::Cube(burn::backend::CubeDevice::Wgpu(device)) => {
+            wgpu_class(&device.kind)
+        }
         _ => DeviceClass::Host,
     }
 }
