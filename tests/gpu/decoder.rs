@@ -9,6 +9,8 @@ use pycno_units::Seed;
 
 /// Tokens the decoders know.
 pub(crate) const VOCAB: usize = 40;
+/// The same, as ids are counted.
+pub(crate) const TOKENS: u32 = 40;
 
 /// What the tests run on: grouped queries with a tied head, and what else a decoder may have (uneven
 /// layers as after pruning, biases, a window, a head of its own).
@@ -64,7 +66,7 @@ fn random(name: &str, n: usize) -> Vec<f32> {
 
 /// Sequences of token ids.
 pub(crate) fn sequences(n: u32, seq: u32) -> Vec<Vec<u32>> {
-    let id = |i: u32, j: u32| (i * 5 + j * j + 3 * j) % VOCAB as u32;
+    let id = |i: u32, j: u32| (i * 5 + j * j + 3 * j) % TOKENS;
     (0..n).map(|i| (0..seq).map(|j| id(i, j)).collect()).collect()
 }
 

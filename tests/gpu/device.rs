@@ -14,9 +14,12 @@ const REQUIRE: &str = "PYCNO_REQUIRE_GPU";
 ///
 /// If there is none and the environment asks for one.
 pub(crate) fn device_for(test: &str) -> Option<Device> {
-    let opened = NAMES.map(|name| name.parse::<DeviceName>().and_then(DeviceName::open));
-    let reasons: Vec<String> =
-        opened.iter().filter_map(|device| Some(device.as_ref().err()?.to_string())).collect();
+    let open = |name: &str| -> Result<Device, String> {
+        let name: DeviceName = name.parse().map_err(|error| format!("{error}"))?;
+        name.open().map_err(|error| error.to_string())
+    };
+    let opened = NAMES.map(open);
+    let reasons: Vec<String> = opened.iter().filter_map(|found| found.clone().err()).collect();
     let device = opened.into_iter().find_map(Result::ok);
     if device.is_none() {
         let required = std::env::var_os(REQUIRE).is_some_and(|value| value == "1");

@@ -5,7 +5,7 @@ use pycno_kernels::{attention::Segments, head::token_losses};
 use pycno_model::Decoder;
 
 use crate::{
-    decoder::{VOCAB, check_close, checkpoints, host, ids, logits},
+    decoder::{TOKENS, VOCAB, check_close, checkpoints, host, ids, logits},
     device::device_for,
 };
 
@@ -54,7 +54,7 @@ fn sequences_that_share_a_beginning_are_those_of_flex() {
     let beginning = segments.push(6, None);
     segments.push(2, Some(beginning));
     segments.push(3, Some(beginning));
-    let ids: Vec<u32> = (0..11).map(|i| i * 7 % VOCAB as u32).collect();
+    let ids: Vec<u32> = (0..11).map(|i| i * 7 % TOKENS).collect();
     for (name, checkpoint) in checkpoints() {
         let [expect, found] = [&Device::flex(), &device].map(|device| {
             let decoder = Decoder::new(&checkpoint, device).unwrap();
