@@ -7,10 +7,7 @@
 //! Start at [`mod@linear`] and [`rms_norm`] for the pattern, then [`attention`], and [`head`] for losses that
 //! never build all logits.
 #![deny(unsafe_code)]
-#![expect(
-    clippy::inline_always,
-    reason = "a loop is compiled for wide vectors only together with what it calls"
-)]
+#![expect(clippy::inline_always, reason = "only loops with all they call inside become vectors")]
 
 pub mod adamw;
 pub mod attention;

@@ -111,10 +111,15 @@ impl<'a> TileMut<'a> {
         widths.into_iter().map(&mut cut).collect()
     }
 
+    /// Whether rows and columns from a place on all belong to the matrix.
+    const fn holds(&self, [row, col]: [usize; 2], [rows, cols]: [usize; 2]) -> bool {
+        row + rows <= self.rows && col + cols <= self.cols
+    }
+
     /// Some rows and columns from a place on, for as long as the borrow lasts.
     #[expect(unsafe_code, reason = "a part starts somewhere in the buffer")]
     pub(crate) fn part(&mut self, [row, col]: [usize; 2], [rows, cols]: [usize; 2]) -> TileMut<'_> {
-        assert!(row + rows <= self.rows && col + cols <= self.cols, "a part inside the matrix");
+        assert!(self.holds([row, col], [rows, cols]), "a part inside the matrix");
         if rows == 0 || cols == 0 {
             return TileMut {
                 start: self.start,
@@ -161,9 +166,10 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "inside the matrix")]
-    fn a_part_beyond_the_matrix_is_refused() {
-        let mut values = vec![0.0; 4];
-        let _beyond = TileMut::dense(&mut values, [2, 2]).rows(1, 2);
+    fn a_matrix_holds_no_part_beyond_it() {
+        let mut values = vec![0.0; 6];
+        let matrix = TileMut::dense(&mut values, [2, 3]);
+        assert!(matrix.holds([0, 0], [2, 3]) && matrix.holds([1, 2], [1, 1]));
+        assert!(!matrix.holds([1, 0], [2, 3]) && !matrix.holds([0, 1], [2, 3]));
     }
 }

@@ -53,10 +53,10 @@ pub(super) fn backward(
 }
 
 fn tasks<'a>(found: &'a mut [f32], segments: &Segments, layout: &HeadLayout) -> Vec<Task<'a>> {
+    assert!(segments.share_nothing(), "no gradients run through shared beginnings");
     let mut left = found;
     let mut tasks = Vec::new();
     for segment in 0..segments.len() {
-        assert!(segments.before(segment).is_empty(), "no gradients through shared beginnings");
         let rows = segments.rows_of(segment).len();
         let (own, rest) = left.split_at_mut(rows * layout.width());
         left = rest;

@@ -92,6 +92,11 @@ impl Segments {
         self.0.len()
     }
 
+    /// Whether every segment is a sequence of its own.
+    pub(crate) fn share_nothing(&self) -> bool {
+        self.0.iter().all(|segment| segment.parent.is_none())
+    }
+
     /// So many sequences of one length, none sharing anything.
     pub(crate) fn separate(batch: usize, seq: usize) -> Self {
         let mut segments = Self::default();
@@ -158,6 +163,7 @@ mod tests {
         let positions: Vec<usize> = segments.positions().collect();
         assert_eq!(positions, [0, 1, 2, 3, 4, 3, 5, 6, 0]);
         assert_eq!(segments.before(3), [0..3, 3..5]);
+        assert!(!segments.share_nothing() && Segments::separate(2, 3).share_nothing());
         assert_eq!((segments.rows(), segments.rows_of(2)), (9, 5..6));
         assert_eq!([0, 4, 6].map(|position| segments.row(3, position)), [0, 4, 7]);
         let block = &segments.blocks_of(3)[0];

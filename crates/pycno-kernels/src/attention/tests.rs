@@ -1,7 +1,5 @@
 //! Attention against the formula in `f64`, against Burn, and against its own slopes.
 
-use burn::tensor::Device;
-
 use super::*;
 use crate::{check, noise::Noise};
 
@@ -224,17 +222,4 @@ fn a_tree_gives_what_each_sequence_gives_alone() {
             check::near(parts(&found), alone, 1e-5);
         }
     }
-}
-
-#[test]
-#[should_panic(expected = "shared beginnings")]
-fn no_gradient_runs_through_a_tree() {
-    let layout = layout(1, 1, None);
-    let mut segments = Segments::default();
-    let root = segments.push(1, None);
-    segments.push(1, Some(root));
-    let x = Tensor::<3>::ones([1, 2, layout.width()], &Device::flex()).autodiff().require_grad();
-    let rope = rope(segments.positions());
-    let out: Tensor<3> = run_1(packed::Packed { layout, rope, segments: Arc::new(segments) }, x);
-    let _tape = out.sum().backward();
 }
