@@ -28,6 +28,7 @@ struct Arguments {
 }
 
 fn main() -> anyhow::Result<()> {
+    pycno_kernels::memory::keep_freed();
     let arguments = Arguments::parse();
     let shape = if arguments.small { Shape::tiny() } else { Shape::llama_7m() };
     let devices = chosen(&arguments.device)?;

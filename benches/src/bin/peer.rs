@@ -7,6 +7,7 @@ use anyhow::bail;
 use pycno_benches::peer::{channel::Channel, prepare, serve};
 
 fn main() -> ExitCode {
+    pycno_kernels::memory::keep_freed();
     let arguments: Vec<String> = env::args().skip(1).collect();
     let Err(error) = run(&arguments) else { return ExitCode::SUCCESS };
     complain(&error);

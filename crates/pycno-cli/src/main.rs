@@ -16,6 +16,7 @@ use clap::Parser;
 use crate::args::{Arguments, Verb};
 
 fn main() -> ExitCode {
+    pycno_kernels::memory::keep_freed();
     let Err(error) = run(Arguments::parse().verb) else { return ExitCode::SUCCESS };
     complain(&error);
     ExitCode::FAILURE

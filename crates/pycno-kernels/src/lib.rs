@@ -20,6 +20,7 @@ pub mod head;
 mod host;
 pub mod linear;
 mod matmul;
+pub mod memory;
 #[cfg(test)]
 mod noise;
 pub mod norm;

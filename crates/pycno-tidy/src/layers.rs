@@ -39,6 +39,7 @@ pub const MAY_USE: &[(&str, &[&str])] = &[
         "pycno-cli",
         &[
             "pycno-units",
+            "pycno-kernels",
             "pycno-density",
             "pycno-record",
             "pycno-model",
