@@ -21,6 +21,7 @@ pub mod batch;
 pub mod corpus;
 mod error;
 pub mod hash;
+pub mod lab;
 pub mod manifest;
 pub mod packing;
 pub mod tokenizer;

@@ -1,0 +1,70 @@
+//! Seeded draws: what the world and its texts are made with.
+
+use pycno_units::Seed;
+use rand::{RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
+
+/// A stream of random choices, the same on every machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Draw(Xoshiro256PlusPlus);
+
+impl Draw {
+    pub(crate) fn new(seed: Seed) -> Self {
+        Self(Xoshiro256PlusPlus::seed_from_u64(seed.0))
+    }
+
+    /// A number below `n`.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is 0.
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        // As 64 bits: what is drawn must not depend on the width of a pointer.
+        usize::try_from(self.0.random_range(0..n as u64)).unwrap_or(0)
+    }
+
+    /// A number between two, both included.
+    pub(crate) fn between(&mut self, [low, high]: [usize; 2]) -> usize {
+        low + self.below(high - low + 1)
+    }
+
+    /// One of some.
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+
+    /// Numbers below `n` in random order, the first `k` of them.
+    pub(crate) fn distinct(&mut self, k: usize, n: usize) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..n).collect();
+        for i in 0..k.min(n) {
+            let j = i + self.below(n - i);
+            all.swap(i, j);
+        }
+        all.truncate(k);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_are_those_of_the_seed() {
+        let draw = |seed| {
+            let mut draw = Draw::new(Seed(seed));
+            (0..8).map(|_| draw.below(100)).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+    }
+
+    #[test]
+    fn distinct_numbers_are_distinct_and_all_of_them_come() {
+        let mut draw = Draw::new(Seed(3));
+        let mut seen = draw.distinct(7, 7);
+        seen.sort_unstable();
+        assert_eq!(seen, (0..7).collect::<Vec<_>>());
+        assert_eq!(draw.distinct(2, 50).len(), 2);
+        assert!((0..200).all(|_| (2..=4).contains(&draw.between([2, 4]))));
+    }
+}

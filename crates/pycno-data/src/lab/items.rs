@@ -1,0 +1,143 @@
+//! Test items as the files of tasks: one JSON object a line.
+
+use serde_json::json;
+
+use super::{Question, Skill, World, draw::Draw, facts};
+
+/// Items of each task.
+const ITEMS: usize = 600;
+/// Solved questions before the one that is asked; stories are too long for more than none.
+const fn shots(skill: Skill) -> usize {
+    match skill {
+        Skill::Tracking => 0,
+        Skill::Facts | Skill::Arithmetic | Skill::Programs => 2,
+    }
+}
+
+/// Names of the files there are.
+pub const FILES: [&str; 5] = ["facts", "tracking", "arithmetic", "programs", "recall"];
+
+/// The file of a task of the lab's world: a skill's questions, or under `recall` what has been told of
+/// people. `None` for a name there is none of.
+pub fn task_file(name: &str) -> Option<String> {
+    let world = World::default();
+    if name == "recall" {
+        return Some(world.recall_items(ITEMS));
+    }
+    let skill = Skill::ALL.into_iter().find(|skill| skill.name() == name)?;
+    Some(world.skill_items(skill, ITEMS))
+}
+
+impl World {
+    /// Questions with four answers each, in random order, and the solution written out.
+    fn skill_items(&self, skill: Skill, n: usize) -> String {
+        let mut draw = Draw::new(self.seed.split("choices").split(skill.name()));
+        let line = |question: &Question| {
+            let examples = self.examples(skill, &mut draw);
+            let order = draw.distinct(4, 4);
+            let answers: Vec<&String> = question.wrong.iter().chain([&question.answer]).collect();
+            let choices: Vec<&String> = order.iter().map(|i| answers[*i]).collect();
+            let gold = order.iter().position(|i| *i == 3);
+            let prompt = format!("{examples}{}", question.prompt());
+            let object = json!({"question": prompt, "choices": choices, "gold": gold,
+                "solution": question.solution(), "answer": question.answer,
+                "stratum": question.stratum});
+            format!("{object}\n")
+        };
+        self.questions(skill, n).iter().map(line).collect()
+    }
+
+    /// Solved questions, as training texts have them.
+    fn examples(&self, skill: Skill, draw: &mut Draw) -> String {
+        let example = |_| {
+            let question = self.training_question(skill, draw);
+            format!("{}{} ", question.prompt(), question.direct())
+        };
+        (0..shots(skill)).map(example).collect()
+    }
+
+    /// What the texts have told, one fact a line: the sentence up to its last word, and all the words that
+    /// could stand there.
+    fn recall_items(&self, n: usize) -> String {
+        let mut draw = Draw::new(self.seed.split("recall"));
+        let line = |i: usize| {
+            let (person, attribute) = (draw.pick(&self.people), i % facts::ATTRIBUTES);
+            let sentence = facts::statement(person, attribute, 0);
+            let value = &person.attributes[attribute];
+            let context = sentence.trim_end_matches(&format!(" {value}."));
+            let values = facts::values(attribute);
+            let gold = values.iter().position(|other| other == value);
+            let stratum = facts::NAMES[attribute];
+            let object =
+                json!({"context": context, "choices": values, "gold": gold, "stratum": stratum});
+            format!("{object}\n")
+        };
+        (0..n).map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{Tokenizer, hash::sha256_hex};
+
+    fn lines(name: &str) -> Vec<Value> {
+        task_file(name).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_right_answer_is_the_gold_choice_and_ends_the_solution() {
+        for skill in Skill::ALL {
+            let lines = lines(skill.name());
+            assert_eq!(lines.len(), ITEMS);
+            let mut golds = [0; 4];
+            for line in lines {
+                let gold = usize::try_from(line["gold"].as_u64().unwrap()).unwrap();
+                golds[gold] += 1;
+                let answer = line["choices"][gold].as_str().unwrap();
+                let solution = line["solution"].as_str().unwrap();
+                assert!(solution.ends_with(&format!(" answer: {answer}.")), "{solution}");
+            }
+            assert!(golds.iter().all(|n| (110..190).contains(n)), "{golds:?}");
+        }
+    }
+
+    #[test]
+    fn a_fact_has_one_right_word_among_all() {
+        for line in lines("recall") {
+            let n = line["choices"].as_array().unwrap().len();
+            assert!([64, 32, 16, 8].contains(&n));
+            assert!(line["gold"].as_u64().unwrap() < n as u64);
+        }
+    }
+
+    #[test]
+    fn items_fit_a_short_context_and_the_tokenizer() {
+        let tokenizer = Tokenizer::from_files(&super::super::tokenizer_files()).unwrap();
+        for name in FILES {
+            for line in lines(name) {
+                let asked = line.get("question").or(line.get("context")).unwrap();
+                let solution = line.get("solution").and_then(Value::as_str).unwrap_or_default();
+                let text = format!("{}{solution}", asked.as_str().unwrap());
+                let ids = tokenizer.encode(&text, false).unwrap();
+                assert!(ids.len() <= 120 && ids.iter().all(|id| *id > 1), "{} {text}", ids.len());
+            }
+        }
+    }
+
+    /// The same bytes on every machine; whoever changes the world on purpose changes the sums with it.
+    #[test]
+    fn the_files_are_these_to_the_byte() {
+        let hashes = FILES.map(|name| sha256_hex(task_file(name).unwrap().as_bytes()));
+        let expect = [
+            "3059b0af09945a948bdb97fad29a79a6f22a0fe18784c9ab6d5eb782d02e7761",
+            "a4c2bc1350e52f19cf7a6f7477f564bdd6cf40a96c577e6a96d0e9b0c6b293b2",
+            "25a60cbf4e103ab5567a96519dd4f6dfb865f1a639e6b9bf823692e8012846d6",
+            "4e40304cb6dee1efc8f5a9323ac6e77008df4db78d08affc2af1f0c568fd4c4f",
+            "ee78ee98e787fc0531ff99defb38cf5b680666f741ea7d1e85f4b76aa49580a5",
+        ];
+        assert_eq!(hashes, expect);
+    }
+}

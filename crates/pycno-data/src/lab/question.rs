@@ -1,0 +1,79 @@
+//! A question with its answer, and how both are written.
+
+use std::fmt;
+
+use pycno_units::Seed;
+
+/// One in so many possible questions is kept for testing.
+const HELD_OUT: u64 = 8;
+
+/// What a question takes.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Skill {
+    /// Knowing what the texts have told about a person.
+    Facts,
+    /// Following who has what.
+    Tracking,
+    /// Adding and subtracting.
+    Arithmetic,
+    /// Running a program.
+    Programs,
+}
+
+impl Skill {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Facts, Self::Tracking, Self::Arithmetic, Self::Programs];
+
+    /// The name in tasks.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Facts => "facts",
+            Self::Tracking => "tracking",
+            Self::Arithmetic => "arithmetic",
+            Self::Programs => "programs",
+        }
+    }
+}
+
+impl fmt::Display for Skill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A question, the steps to its answer, and three wrong answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Question {
+    /// What is asked, up to its question mark.
+    pub asked: String,
+    /// The way to the answer, sentence by sentence.
+    pub steps: String,
+    /// The answer, without a mark at its end.
+    pub answer: String,
+    /// Other answers.
+    pub wrong: Vec<String>,
+    /// How hard it is: questions of one stratum are alike.
+    pub stratum: String,
+}
+
+impl Question {
+    /// The prompt: everything before the answer or the steps.
+    pub fn prompt(&self) -> String {
+        format!("question: {}", self.asked)
+    }
+
+    /// What follows the prompt when the answer is given at once.
+    pub fn direct(&self) -> String {
+        format!(" answer: {}.", self.answer)
+    }
+
+    /// What follows the prompt when the steps are written out.
+    pub fn solution(&self) -> String {
+        format!(" steps: {} answer: {}.", self.steps, self.answer)
+    }
+
+    /// Whether no training text may hold it.
+    pub(crate) fn is_held_out(&self) -> bool {
+        Seed(0).split(&self.asked).0.is_multiple_of(HELD_OUT)
+    }
+}

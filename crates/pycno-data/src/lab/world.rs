@@ -1,0 +1,125 @@
+//! The world: who lives in it, and how hard its questions are.
+
+use std::collections::BTreeSet;
+
+use pycno_units::Seed;
+
+use super::{
+    Question, Skill, arithmetic,
+    draw::Draw,
+    facts::{self, Person},
+    programs, tracking,
+};
+
+/// Draws that may bring nothing new before there is taken to be nothing.
+const DRAWS: usize = 1000;
+
+/// How hard questions are; of each range both ends are included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Difficulty {
+    /// People whose four attributes the texts tell.
+    pub people: usize,
+    /// Swaps before it is asked who has a thing.
+    pub swaps: [usize; 2],
+    /// Digits of the numbers to add or subtract.
+    pub digits: [usize; 2],
+    /// Instructions that compute, in a program.
+    pub operations: [usize; 2],
+}
+
+impl Default for Difficulty {
+    /// What the lab's ruler is fitted on.
+    fn default() -> Self {
+        Self { people: 2048, swaps: [1, 6], digits: [2, 5], operations: [2, 6] }
+    }
+}
+
+/// A world made from a seed.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub(crate) seed: Seed,
+    pub(crate) difficulty: Difficulty,
+    pub(crate) people: Vec<Person>,
+}
+
+impl Default for World {
+    /// The lab's world.
+    fn default() -> Self {
+        Self::new(Seed(0), Difficulty::default())
+    }
+}
+
+impl World {
+    /// Makes a world.
+    ///
+    /// # Panics
+    ///
+    /// If there are more people than names (4,096), or a range is empty or begins at 0.
+    pub fn new(seed: Seed, difficulty: Difficulty) -> Self {
+        let Difficulty { swaps, digits, operations, .. } = difficulty;
+        for [low, high] in [swaps, digits, operations] {
+            assert!(0 < low && low <= high, "a range from 1 on, found {low} to {high}");
+        }
+        Self { seed, difficulty, people: facts::people(seed, difficulty.people) }
+    }
+
+    /// Bits it takes to tell every attribute of every person, their names being known.
+    pub fn fact_bits(&self) -> f64 {
+        self.people.len() as f64 * facts::bits_a_person()
+    }
+
+    /// Test items of a skill: always the same, `n` of them, no two alike, every stratum as often.
+    ///
+    /// # Panics
+    ///
+    /// If a thousand draws in a row bring nothing new: the world is too small for so many.
+    pub fn questions(&self, skill: Skill, n: usize) -> Vec<Question> {
+        let mut draw = Draw::new(self.seed.split("items").split(skill.name()));
+        let mut found: Vec<Question> = Vec::with_capacity(n);
+        let mut asked = BTreeSet::new();
+        for turn in 0..n {
+            let fresh = (0..DRAWS)
+                .map(|_| self.candidate(skill, turn, &mut draw))
+                .filter(|question| skill == Skill::Facts || question.is_held_out())
+                .find(|question| asked.insert(question.asked.clone()));
+            assert!(fresh.is_some(), "{DRAWS} draws brought no new question of {skill}");
+            found.extend(fresh);
+        }
+        found
+    }
+
+    fn candidate(&self, skill: Skill, turn: usize, draw: &mut Draw) -> Question {
+        let level = |[low, high]: [usize; 2]| low + turn % (high - low + 1);
+        let Difficulty { swaps, digits, operations, .. } = self.difficulty;
+        match skill {
+            Skill::Facts => facts::question(&self.people, facts::Asked::InTests, turn, draw),
+            Skill::Tracking => tracking::question(level(swaps), draw),
+            Skill::Arithmetic => arithmetic::question(level(digits), draw),
+            Skill::Programs => programs::question(level(operations), draw),
+        }
+    }
+
+    /// A question that a training text may hold.
+    pub(crate) fn training_question(&self, skill: Skill, draw: &mut Draw) -> Question {
+        let Difficulty { swaps, digits, operations, .. } = self.difficulty;
+        loop {
+            let question = match skill {
+                Skill::Facts => {
+                    let attribute = draw.below(facts::ATTRIBUTES);
+                    return facts::question(
+                        &self.people,
+                        facts::Asked::InTraining,
+                        attribute,
+                        draw,
+                    );
+                }
+                Skill::Tracking => tracking::question(draw.between(swaps), draw),
+                Skill::Arithmetic => arithmetic::question(draw.between(digits), draw),
+                Skill::Programs => programs::question(draw.between(operations), draw),
+            };
+            if !question.is_held_out() {
+                return question;
+            }
+        }
+    }
+}
