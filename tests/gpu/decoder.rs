@@ -7,10 +7,10 @@ use pycno_data::batch::ids_tensor;
 use pycno_model::{Checkpoint, Decoder, HostTensor, LayerSpec, ModelSpec, RopeSpec, names};
 use pycno_units::Seed;
 
-/// Tokens the decoders know.
-pub(crate) const VOCAB: usize = 40;
-/// The same, as ids are counted.
+/// Tokens the decoders know, as ids are counted.
 pub(crate) const TOKENS: u32 = 40;
+/// The same, as extents are.
+pub(crate) const VOCAB: usize = TOKENS as usize;
 
 /// What the tests run on: grouped queries with a tied head, and what else a decoder may have (uneven
 /// layers as after pruning, biases, a window, a head of its own).

@@ -30,9 +30,9 @@ pub fn serve<R: BufRead, W: Write>(
         let data = TensorData::new(values(step, rows * columns), [rows, columns]);
         Tensor::<2>::from_data(data, &device)
     };
-    // Laid out as a layer's weight, `[d_out, d_in]`, of which the product takes the transpose.
+    let a = matrix(7919, shape.m, shape.k).unsqueeze::<3>();
+    // Shaped as a layer's weight, `[d_out, d_in]`, of which the product takes the transpose.
     let b = matrix(104_729, shape.k, shape.n).transpose();
-    let (a, b) = (matrix(7919, shape.m, shape.k).unsqueeze::<3>(), b);
     channel.serve(work.warm_up, &mut || {
         let start = Instant::now();
         // Flex computes at once: a product that is returned is done.

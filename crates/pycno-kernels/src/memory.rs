@@ -27,9 +27,9 @@ mod glibc {
     pub(super) fn keep_freed() -> bool {
         let settings =
             [(M_MMAP_THRESHOLD, ON_THE_HEAP), (M_TRIM_THRESHOLD, STAYS), (M_TOP_PAD, GROWS_BY)];
-        settings.into_iter().all(|(setting, value)| {
+        settings.into_iter().fold(true, |taken, (setting, value)| {
             // SAFETY: takes two numbers, and locks the heap while it changes how it grows.
-            unsafe { libc::mallopt(setting, value) == 1 }
+            taken & unsafe { libc::mallopt(setting, value) == 1 }
         })
     }
 

@@ -76,9 +76,13 @@ pub(crate) fn statement(person: &Person, attribute: usize, way: usize) -> String
     }
 }
 
-/// A question about an attribute, counted on from any number, of a person who may be asked about.
-pub(crate) fn question(people: &[Person], asked: Asked, turn: usize, draw: &mut Draw) -> Question {
-    let attribute = turn % ATTRIBUTES;
+/// A question about an attribute of a person who may be asked about.
+pub(crate) fn question(
+    people: &[Person],
+    asked: Asked,
+    attribute: usize,
+    draw: &mut Draw,
+) -> Question {
     let odd = usize::from(asked == Asked::InTests);
     let person = &people[2 * draw.below(people.len() / 2) + odd];
     let answer = person.attributes[attribute].clone();
@@ -120,7 +124,7 @@ mod tests {
         let people = people(Seed(1), 64);
         let names = |asked| -> BTreeSet<String> {
             let mut draw = Draw::new(Seed(2));
-            (0..400).map(|i| question(&people, asked, i, &mut draw).steps).collect()
+            (0..400).map(|i| question(&people, asked, i % ATTRIBUTES, &mut draw).steps).collect()
         };
         assert!(names(Asked::InTraining).is_disjoint(&names(Asked::InTests)));
     }
@@ -130,7 +134,7 @@ mod tests {
         let people = people(Seed(1), 8);
         let mut draw = Draw::new(Seed(2));
         for turn in 0..40 {
-            let question = question(&people, Asked::InTests, turn, &mut draw);
+            let question = question(&people, Asked::InTests, turn % ATTRIBUTES, &mut draw);
             assert!(question.steps.ends_with(&format!(" {}.", question.answer)), "{question:?}");
             let answers: BTreeSet<_> = question.wrong.iter().chain([&question.answer]).collect();
             assert_eq!(answers.len(), 4);

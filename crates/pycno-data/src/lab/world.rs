@@ -7,7 +7,7 @@ use pycno_units::Seed;
 use super::{
     Question, Skill, arithmetic,
     draw::Draw,
-    facts::{self, Person},
+    facts::{self, Asked, Person},
     programs, tracking,
 };
 
@@ -78,8 +78,9 @@ impl World {
         let mut found: Vec<Question> = Vec::with_capacity(n);
         let mut asked = BTreeSet::new();
         for turn in 0..n {
+            let level = |_: &mut Draw, [low, high]: [usize; 2]| low + turn % (high - low + 1);
             let fresh = (0..DRAWS)
-                .map(|_| self.candidate(skill, turn, &mut draw))
+                .map(|_| self.drawn(skill, Asked::InTests, level, &mut draw))
                 .filter(|question| skill == Skill::Facts || question.is_held_out())
                 .find(|question| asked.insert(question.asked.clone()));
             assert!(fresh.is_some(), "{DRAWS} draws brought no new question of {skill}");
@@ -88,38 +89,33 @@ impl World {
         found
     }
 
-    fn candidate(&self, skill: Skill, turn: usize, draw: &mut Draw) -> Question {
-        let level = |[low, high]: [usize; 2]| low + turn % (high - low + 1);
-        let Difficulty { swaps, digits, operations, .. } = self.difficulty;
-        match skill {
-            Skill::Facts => facts::question(&self.people, facts::Asked::InTests, turn, draw),
-            Skill::Tracking => tracking::question(level(swaps), draw),
-            Skill::Arithmetic => arithmetic::question(level(digits), draw),
-            Skill::Programs => programs::question(level(operations), draw),
+    /// A question that a training text may hold.
+    pub(crate) fn training_question(&self, skill: Skill, draw: &mut Draw) -> Question {
+        loop {
+            let question = self.drawn(skill, Asked::InTraining, Draw::between, draw);
+            if skill == Skill::Facts || !question.is_held_out() {
+                return question;
+            }
         }
     }
 
-    /// A question that a training text may hold.
-    pub(crate) fn training_question(&self, skill: Skill, draw: &mut Draw) -> Question {
+    /// Any question of a skill; `level` picks how hard of a range, or which attribute.
+    fn drawn(
+        &self,
+        skill: Skill,
+        asked: Asked,
+        level: impl Fn(&mut Draw, [usize; 2]) -> usize,
+        draw: &mut Draw,
+    ) -> Question {
         let Difficulty { swaps, digits, operations, .. } = self.difficulty;
-        loop {
-            let question = match skill {
-                Skill::Facts => {
-                    let attribute = draw.below(facts::ATTRIBUTES);
-                    return facts::question(
-                        &self.people,
-                        facts::Asked::InTraining,
-                        attribute,
-                        draw,
-                    );
-                }
-                Skill::Tracking => tracking::question(draw.between(swaps), draw),
-                Skill::Arithmetic => arithmetic::question(draw.between(digits), draw),
-                Skill::Programs => programs::question(draw.between(operations), draw),
-            };
-            if !question.is_held_out() {
-                return question;
+        match skill {
+            Skill::Facts => {
+                let attribute = level(draw, [0, facts::ATTRIBUTES - 1]);
+                facts::question(&self.people, asked, attribute, draw)
             }
+            Skill::Tracking => tracking::question(level(draw, swaps), draw),
+            Skill::Arithmetic => arithmetic::question(level(draw, digits), draw),
+            Skill::Programs => programs::question(level(draw, operations), draw),
         }
     }
 }
