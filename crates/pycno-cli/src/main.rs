@@ -26,6 +26,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
     match verb {
         Verb::Run(arguments) => verbs::run::run(&arguments),
         Verb::Plan(arguments) => verbs::plan::plan(&arguments),
+        Verb::Train(arguments) => verbs::train::train(&arguments),
         Verb::Prune(arguments) => verbs::prune::prune(&arguments),
         Verb::Eval(arguments) => verbs::eval::eval(&arguments),
         Verb::Density(arguments) => verbs::density::density(&arguments),

@@ -8,6 +8,12 @@ use crate::manifest::Role;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
+    /// A text of the lab that there is none of.
+    #[error("the lab has no text {name:?}, expected lab:train or, with a count of tokens, such as lab:train/16M")]
+    LabText {
+        /// As written.
+        name: String,
+    },
     /// A file or folder that cannot be read.
     #[error("cannot read {}", path.display())]
     Read {

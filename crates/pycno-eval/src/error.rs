@@ -96,6 +96,16 @@ pub enum EvalError {
         /// The file.
         path: PathBuf,
     },
+    /// A file of the lab's world that there is none of.
+    #[error("task {task}: the lab has no {name:?}, expected one of {known}")]
+    LabFile {
+        /// The task.
+        task: String,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
     /// A limit of no items.
     #[error("task {task}: a limit must be at least 1, got 0")]
     LimitZero {

@@ -7,11 +7,20 @@ use serde::{Deserialize, Serialize};
 use crate::EvalError;
 
 /// The tasks that come with pycno, by name.
-const BUILTIN: [(&str, &str); 7] = [
+const BUILTIN: [(&str, &str); 16] = [
     ("arc_challenge", include_str!("../../../configs/tasks/arc_challenge.toml")),
     ("arc_easy", include_str!("../../../configs/tasks/arc_easy.toml")),
     ("blimp", include_str!("../../../configs/tasks/blimp.toml")),
     ("copa", include_str!("../../../configs/tasks/copa.toml")),
+    ("lab_arithmetic", include_str!("../../../configs/tasks/lab_arithmetic.toml")),
+    ("lab_arithmetic_steps", include_str!("../../../configs/tasks/lab_arithmetic_steps.toml")),
+    ("lab_facts", include_str!("../../../configs/tasks/lab_facts.toml")),
+    ("lab_facts_steps", include_str!("../../../configs/tasks/lab_facts_steps.toml")),
+    ("lab_programs", include_str!("../../../configs/tasks/lab_programs.toml")),
+    ("lab_programs_steps", include_str!("../../../configs/tasks/lab_programs_steps.toml")),
+    ("lab_recall", include_str!("../../../configs/tasks/lab_recall.toml")),
+    ("lab_tracking", include_str!("../../../configs/tasks/lab_tracking.toml")),
+    ("lab_tracking_steps", include_str!("../../../configs/tasks/lab_tracking_steps.toml")),
     ("lambada_openai", include_str!("../../../configs/tasks/lambada_openai.toml")),
     ("piqa", include_str!("../../../configs/tasks/piqa.toml")),
     ("wikitext2_test", include_str!("../../../configs/tasks/wikitext2_test.toml")),
@@ -25,7 +34,7 @@ pub struct Task {
     pub name: String,
     /// Counted up whenever a change of the definition can move a score.
     pub version: u32,
-    /// The items, relative to the data folder.
+    /// The items, relative to the data folder; `lab:NAME` are made from the lab's world.
     pub file: String,
     /// What guessing scores, percent; absent for a task that only has a loss.
     #[serde(default)]
@@ -70,11 +79,14 @@ pub struct MultipleChoiceTask {
     pub choices: String,
     /// Column with the index of the right one, counted from 0.
     pub gold: String,
+    /// Column that says which items are alike, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stratum: Option<String>,
     /// What the score is.
     pub metric: Metric,
 }
 
-/// A passage and its last word.
+/// A passage and its last word, or whatever else must follow it to the letter.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastWordTask {
@@ -82,6 +94,9 @@ pub struct LastWordTask {
     pub context: String,
     /// Template of the word.
     pub continuation: String,
+    /// Column that says which items are alike, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stratum: Option<String>,
 }
 
 /// A sentence and one that is wrong.
@@ -149,6 +164,11 @@ impl Task {
             source,
         })?;
         Self::parse(&text, &path.display().to_string())
+    }
+
+    /// The lab's file, if the items are made from its world and lie in no folder.
+    pub fn lab_file(&self) -> Option<&str> {
+        self.file.strip_prefix("lab:")
     }
 
     /// What its score averages.

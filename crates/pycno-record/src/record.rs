@@ -212,6 +212,9 @@ pub struct RecoveryStep {
     pub learning_rate: f64,
     /// Global gradient norm before clipping.
     pub gradient_norm: f64,
+    /// Whether the loss was a spike, so that nothing was learned.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
 }
 
 /// A model's density, overall and by task.
@@ -264,6 +267,7 @@ pub(crate) mod tests {
             loss: 1.0 / 3.0,
             learning_rate: 1e-4,
             gradient_norm: 1.5,
+            skipped: false,
         };
         let objective = "forward-kl".to_owned();
         Recovery { objective, tokens: TokenCount(4096), steps: vec![step] }

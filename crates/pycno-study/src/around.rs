@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use pycno_data::{Corpus, corpus, lab};
+use pycno_eval::Task;
 use pycno_model::source::Remote;
 
 use crate::{DeviceName, StudyError};
@@ -40,6 +42,22 @@ impl Surroundings {
             hub_endpoint: self.hub_endpoint.clone(),
             hub_token: self.hub_token.clone(),
             ..Remote::new(&self.cache)
+        }
+    }
+
+    /// Reads a text a study names: one of the lab's, or a file or folder.
+    pub(crate) fn corpus(&self, written: &str, study_folder: &Path) -> Result<Corpus, StudyError> {
+        match written.strip_prefix("lab:") {
+            Some(_) => Ok(lab::corpus(written)?),
+            None => Ok(corpus::read(&self.place(written, study_folder)?)?),
+        }
+    }
+
+    /// The data folder for a task whose items lie there; `None` for one of the lab.
+    pub(crate) fn task_data(&self, task: &Task) -> Result<Option<&Path>, StudyError> {
+        match task.lab_file() {
+            Some(_) => Ok(None),
+            None => self.data_folder(&format!("task {}", task.name)).map(Some),
         }
     }
 

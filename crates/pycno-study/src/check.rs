@@ -6,9 +6,7 @@ use crate::{StudyConfig, StudyError, config::StudentConfig};
 
 /// Checks a whole study.
 pub(crate) fn study(config: &StudyConfig) -> Result<(), StudyError> {
-    let plain = |name: &str| !name.is_empty() && name.chars().all(is_plain);
-    let name = &config.study.name;
-    require(plain(name), || format!("study.name {name:?} must be letters, digits, - or _"))?;
+    plain("study.name", &config.study.name)?;
     require(!config.eval.tasks.is_empty(), || "eval.tasks is empty".to_owned())?;
     for (key, n) in [("limit", config.eval.limit), ("windows", config.eval.windows)] {
         require(n != Some(0), || format!("eval.{key} must be at least 1, got 0"))?;
@@ -40,9 +38,7 @@ fn check_student(
     known: &BTreeSet<&str>,
 ) -> Result<(), StudyError> {
     let name = &student.name;
-    require(!name.is_empty() && name.chars().all(is_plain), || {
-        format!("student name {name:?} must be letters, digits, - or _")
-    })?;
+    plain("student name", name)?;
     require(!known.contains(name.as_str()), || format!("two models are named {name:?}"))?;
     if let Some(from) = &student.from {
         require(known.contains(from.as_str()), || {
@@ -61,6 +57,13 @@ fn check_student(
     };
     let length = config.data.train.as_ref().map_or(0, |train| train.length);
     recover.train().schedule(length + 1).map(drop).map_err(failed)
+}
+
+/// A name that can be part of a folder's.
+pub(crate) fn plain(what: &str, name: &str) -> Result<(), StudyError> {
+    require(!name.is_empty() && name.chars().all(is_plain), || {
+        format!("{what} {name:?} must be letters, digits, - or _")
+    })
 }
 
 fn is_plain(c: char) -> bool {

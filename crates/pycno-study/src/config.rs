@@ -10,7 +10,7 @@ use std::{
 use pycno_distill::ObjectiveConfig;
 use pycno_model::{ComputeDtype, ModelError, source::Source};
 use pycno_prune::PruneConfig;
-use pycno_train::{LearningRate, NormLimit, Share, TrainConfig, WeightDecay};
+use pycno_train::{LearningRate, NormLimit, Phase, SpikeLimit, TrainConfig, WeightDecay};
 use pycno_units::{Seed, TokenCount};
 use serde::{Deserialize, Serialize};
 
@@ -218,14 +218,16 @@ pub struct RecoverConfig {
     pub micro_batch: Option<NonZeroUsize>,
     /// Peak learning rate.
     pub learning_rate: Option<LearningRate>,
-    /// Share of the steps in which the learning rate rises.
-    pub warmup: Option<Share>,
-    /// Share of the steps in which it falls again, at the end.
-    pub decay: Option<Share>,
+    /// How long the learning rate rises: a share of the steps, or tokens.
+    pub warmup: Option<Phase>,
+    /// How long it falls again, at the end.
+    pub decay: Option<Phase>,
     /// Pull of the blocks' matrices towards 0.
     pub weight_decay: Option<WeightDecay>,
     /// Longest gradient, over all parameters together.
     pub clip: Option<NormLimit>,
+    /// How many times the median of the latest losses a step may have.
+    pub spike: Option<SpikeLimit>,
     /// Steps between checkpoints.
     pub checkpoint_every: Option<NonZeroU64>,
 }
@@ -243,6 +245,7 @@ impl RecoverConfig {
             decay: self.decay.unwrap_or(base.decay),
             weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
             clip: self.clip.unwrap_or(base.clip),
+            spike: self.spike.unwrap_or(base.spike),
             checkpoint_every: self.checkpoint_every.unwrap_or(base.checkpoint_every),
         }
     }

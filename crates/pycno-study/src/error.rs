@@ -85,6 +85,14 @@ pub enum StudyError {
         /// Line, column and rule.
         source: Box<toml::de::Error>,
     },
+    /// A family file that is not one.
+    #[error("{} is not a family of models", path.display())]
+    ParseFamily {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and rule.
+        source: Box<toml::de::Error>,
+    },
     /// Pruning failed.
     #[error("pruning {student}")]
     Prune {

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use pycno_data::Shard;
 use pycno_distill::{ForwardKl, HeadPair, ObjectiveConfig};
 use pycno_model::{Checkpoint, Decoder};
-use pycno_record::{Event, Recovery, RecoveryStep};
+use pycno_record::{Recovery, RecoveryStep};
 use pycno_train::{
     Gradients, LanguageModel, Objective, StepEvent, StudentOutputs, TrainContext, TrainError, train,
 };
@@ -13,6 +13,7 @@ use pycno_units::{Seed, TokenCount};
 use crate::{
     StudyError,
     config::RecoverConfig,
+    family,
     model::Model,
     resolve::Study,
     stage::Stage,
@@ -83,7 +84,7 @@ fn run(
     let mut lost = None;
     let mut on_step = |step: &StepEvent| {
         watch.advance(step.tokens.0, &format!("tokens, loss {:.4}", step.loss));
-        if let Err(error) = events.append(&event(&job.label, step, watch.now_ms())) {
+        if let Err(error) = events.append(&family::event(&job.label, step, watch.now_ms())) {
             lost.get_or_insert(error);
         }
     };
@@ -91,6 +92,7 @@ fn run(
         device: stage.device.clone(),
         seed: job.seed,
         checkpoint_dir: &folder,
+        held_out: None,
         on_step: &mut on_step,
     };
     let trained = train(&student, &job.shard.sequences, &objective, &job.config.train(), context);
@@ -100,16 +102,6 @@ fn run(
         Some(source) => Err(StudyError::Record { source }),
         None => Ok((recovered.student, recovered.steps)),
     }
-}
-
-fn event(stage: &str, step: &StepEvent, time_ms: u64) -> Event {
-    let mut values = step.metrics.clone();
-    values.insert("tokens".to_owned(), step.tokens.0 as f64);
-    values.insert("loss".to_owned(), step.loss);
-    values.insert("learning_rate".to_owned(), step.learning_rate);
-    values.insert("gradient_norm".to_owned(), step.gradient_norm);
-    let (stage, name) = (stage.to_owned(), "train".to_owned());
-    Event { time_ms, stage, step: step.step, name, values }
 }
 
 pub(crate) fn in_words(objective: &ObjectiveConfig) -> String {

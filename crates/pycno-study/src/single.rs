@@ -145,8 +145,7 @@ fn tasks(order: &EvalOrder, around: &Surroundings) -> Result<Vec<TaskItems>, Stu
     let selection = Selection { limit: order.limit, seed: order.seed };
     let load = |name: &String| {
         let task = shipped::task(name, Path::new(""))?;
-        let data = around.data_folder(&format!("task {name}"))?;
-        let loaded = items::load(&task, data, selection);
+        let loaded = items::load(&task, around.task_data(&task)?, selection);
         loaded.map_err(|source| StudyError::Task { task: name.clone(), source: Box::new(source) })
     };
     order.tasks.iter().map(load).collect()

@@ -1,8 +1,6 @@
 //! The texts of a study: read, packed, and held apart.
 
-use std::path::Path;
-
-use pycno_data::{Packed, Role, Shard, Slice, Tokenizer, corpus, disjoint, pack};
+use pycno_data::{Packed, Role, Shard, Slice, Tokenizer, disjoint, pack};
 use pycno_eval::{Selection, TaskItems, TaskKind, items, request};
 use pycno_record::DataUse;
 
@@ -52,25 +50,19 @@ fn packed(
     tokenizer: &Tokenizer,
     length: usize,
 ) -> Result<Packed, StudyError> {
-    let path = study.around.place(source, &study.folder)?;
-    Ok(pack(&corpus::read(&path)?, tokenizer, length)?)
+    Ok(pack(&study.around.corpus(source, &study.folder)?, tokenizer, length)?)
 }
 
 fn tasks(study: &Study) -> Result<Vec<TaskItems>, StudyError> {
-    let data = study.around.data_folder(&format!("task {}", study.tasks[0].name))?;
-    study.tasks.iter().map(|task| task_items(study, task, data)).collect()
+    study.tasks.iter().map(|task| task_items(study, task)).collect()
 }
 
-fn task_items(
-    study: &Study,
-    task: &pycno_eval::Task,
-    data: &Path,
-) -> Result<TaskItems, StudyError> {
+fn task_items(study: &Study, task: &pycno_eval::Task) -> Result<TaskItems, StudyError> {
     let is_text = matches!(task.kind, TaskKind::BitsPerByte(_));
     let eval = &study.config.eval;
     let limit = if is_text { eval.windows } else { eval.limit };
     let selection = Selection { limit, seed: study.config.study.seed.split("items") };
-    items::load(task, data, selection)
+    items::load(task, study.around.task_data(task)?, selection)
         .map_err(|source| StudyError::Task { task: task.name.clone(), source: Box::new(source) })
 }
 
@@ -122,7 +114,10 @@ fn uses(
     }
     uses.extend(tasks.iter().map(|items| DataUse {
         role: items.task.name.clone(),
-        source: format!("data:{}", items.task.file),
+        source: match items.task.lab_file() {
+            Some(_) => items.task.file.clone(),
+            None => format!("data:{}", items.task.file),
+        },
         sha256: items.file_sha256.clone(),
         count: items.window_limit.unwrap_or(items.items.len()),
         tokens: None,

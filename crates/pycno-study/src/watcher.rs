@@ -3,7 +3,7 @@
 use pycno_eval::Progress;
 
 /// Told of every stage as it starts, moves and ends.
-pub trait Watcher {
+pub trait Watcher: Send {
     /// A stage begins; `total` is its number of units, 0 if unknown.
     fn begin(&mut self, stage: &str, total: u64);
     /// Units done so far, with a word on how it goes.

@@ -12,9 +12,11 @@ use std::{
 };
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use pycno_data::hash::sha256_hex;
 use pycno_model::Decoder;
 use pycno_record::RecoveryStep;
 use safetensors::{Dtype, SafeTensors, View};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     TrainError,
@@ -29,30 +31,62 @@ const FIRST: &str = "first/";
 const SECOND: &str = "second/";
 
 /// A run between two steps.
+#[derive(Clone)]
 pub(crate) struct State {
     pub(crate) student: Decoder,
     pub(crate) optimizer: Optimizer,
     pub(crate) steps: Vec<RecoveryStep>,
 }
 
-/// Writes a run's state, then removes older ones.
+/// Writes a run's state, then removes older ones; a failure leaves those as they were.
 pub(crate) fn save(folder: &Path, run: &str, state: &State) -> Result<(), TrainError> {
     fs::create_dir_all(folder).map_err(io_error("create", folder))?;
     let name = format!("{PREFIX}{:08}{SUFFIX}", state.steps.len());
     let (path, aside) = (folder.join(&name), folder.join(format!("{name}.part")));
-    let steps = serde_json::to_string(&state.steps)
-        .map_err(|source| io_error("write", &aside)(source.into()))?;
-    let head = [("run", run.to_owned()), ("steps", steps)];
-    let head = head.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    safetensors::serialize_to_file(views(state), Some(head), &aside)
-        .map_err(|source| TrainError::Format { action: "write", path: aside.clone(), source })?;
-    File::open(&aside).and_then(|file| file.sync_all()).map_err(io_error("sync", &aside))?;
+    write(&aside, run, state).inspect_err(|_| {
+        // Half a file on a full disk would only keep the next one from its place.
+        let _ = fs::remove_file(&aside);
+    })?;
     fs::rename(&aside, &path).map_err(io_error("rename", &aside))?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("sync", folder))?;
     for old in saved(folder)?.into_iter().filter(|old| *old != path) {
         fs::remove_file(&old).map_err(io_error("remove", &old))?;
     }
     Ok(())
+}
+
+fn write(aside: &Path, run: &str, state: &State) -> Result<(), TrainError> {
+    let steps = serde_json::to_string(&state.steps)
+        .map_err(|source| io_error("write", aside)(source.into()))?;
+    let views = views(state);
+    let content = content_hash(views.iter().map(|(name, x)| (name.as_str(), x.data())), &steps);
+    let head = [("run", run.to_owned()), ("steps", steps), ("content", content)];
+    let head = head.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    safetensors::serialize_to_file(views, Some(head), aside).map_err(|source| {
+        TrainError::Format { action: "write", path: aside.to_owned(), source }
+    })?;
+    File::open(aside).and_then(|file| file.sync_all()).map_err(io_error("sync", aside))
+}
+
+/// SHA-256 over names and bytes of the tensors, by name, and the steps.
+fn content_hash<'a>(
+    tensors: impl Iterator<Item = (&'a str, Cow<'a, [u8]>)>,
+    steps: &str,
+) -> String {
+    let mut tensors: Vec<_> = tensors.collect();
+    tensors.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let mut hash = Sha256::new();
+    for (name, bytes) in tensors {
+        hash.update(name);
+        hash.update(bytes);
+    }
+    hash.update(steps);
+    sha256_hex(&hash.finalize())
+}
+
+/// Removes a finished run's checkpoints.
+pub(crate) fn remove(folder: &Path) -> Result<(), TrainError> {
+    fs::remove_dir_all(folder).map_err(io_error("remove", folder))
 }
 
 /// Loads the latest state of a run into a fresh student, or `None` if there is none yet.
@@ -69,17 +103,24 @@ pub(crate) fn load(
     let bytes = fs::read(&path).map_err(io_error("read", &path))?;
     let format = |source| TrainError::Format { action: "read", path: path.clone(), source };
     let file = SafeTensors::deserialize(&bytes).map_err(format)?;
-    let steps = head(&bytes, &path, run)?;
+    let steps = head(&bytes, &path, (run, &file))?;
     let tensors = Tensors { file, path: &path, device };
     Ok(Some(State {
         student: tensors.weights(student.clone())?,
-        optimizer: Optimizer { moments: tensors.moments()?, steps: steps.len() as u64 },
+        optimizer: Optimizer {
+            moments: tensors.moments()?,
+            steps: steps.iter().filter(|step| !step.skipped).count() as u64,
+        },
         steps,
     }))
 }
 
-/// The steps of a checkpoint, after checking whose it is.
-fn head(bytes: &[u8], path: &Path, run: &str) -> Result<Vec<RecoveryStep>, TrainError> {
+/// The steps of a checkpoint, after checking whose it is and that it is whole.
+fn head(
+    bytes: &[u8],
+    path: &Path,
+    (run, file): (&str, &SafeTensors<'_>),
+) -> Result<Vec<RecoveryStep>, TrainError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|source| TrainError::Format {
         action: "read",
         path: path.to_owned(),
@@ -90,10 +131,16 @@ fn head(bytes: &[u8], path: &Path, run: &str) -> Result<Vec<RecoveryStep>, Train
             || TrainError::Content { path: path.to_owned(), expected: format!("the field {name}") };
         metadata.metadata().as_ref().and_then(|head| head.get(name)).ok_or_else(missing)
     };
-    let (found, steps) = (field("run")?, field("steps")?);
+    let (found, steps, expected) = (field("run")?, field("steps")?, field("content")?);
     if found != run {
         let (expected, found) = (run.to_owned(), found.clone());
         return Err(TrainError::OtherRun { path: path.to_owned(), expected, found });
+    }
+    let tensors = file.iter().map(|(name, view)| (name, Cow::Borrowed(view.data())));
+    let content = content_hash(tensors, steps);
+    if content != *expected {
+        let (path, expected) = (path.to_owned(), expected.clone());
+        return Err(TrainError::Damaged { path, expected, found: content });
     }
     serde_json::from_str(steps).map_err(|source| io_error("read", path)(source.into()))
 }

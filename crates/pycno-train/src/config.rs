@@ -22,18 +22,22 @@ pub struct TrainConfig {
     /// Peak learning rate.
     #[serde(default)]
     pub learning_rate: LearningRate,
-    /// Share of the steps in which the learning rate rises.
+    /// How long the learning rate rises: a share of the steps, or tokens.
     #[serde(default = "default_warmup")]
-    pub warmup: Share,
-    /// Share of the steps in which it falls again, at the end.
+    pub warmup: Phase,
+    /// How long it falls again, at the end.
     #[serde(default = "default_decay")]
-    pub decay: Share,
+    pub decay: Phase,
     /// Pull of the blocks' matrices towards 0.
     #[serde(default)]
     pub weight_decay: WeightDecay,
     /// Longest gradient, over all parameters together.
     #[serde(default)]
     pub clip: NormLimit,
+    /// How many times the median of the latest losses a step may have; one with more changes nothing, and
+    /// too many of those in a row stop the run.
+    #[serde(default)]
+    pub spike: SpikeLimit,
     /// Steps between checkpoints.
     #[serde(default = "default_checkpoint_every")]
     pub checkpoint_every: NonZeroU64,
@@ -51,6 +55,7 @@ impl TrainConfig {
             decay: default_decay(),
             weight_decay: WeightDecay::default(),
             clip: NormLimit::default(),
+            spike: SpikeLimit::default(),
             checkpoint_every: default_checkpoint_every(),
         }
     }
@@ -71,19 +76,17 @@ impl TrainConfig {
     ///
     /// [`TrainError::Setting`] without tokens, or if warm-up and decay exceed the run.
     pub fn schedule(&self, sequence_len: usize) -> Result<Schedule, TrainError> {
-        let shares = self.warmup.0 + self.decay.0;
-        if shares > 1.0 {
-            let rule = "add up to at most 1";
-            return Err(TrainError::Setting { what: "warmup and decay", rule, found: shares });
-        }
         if self.tokens.0 == 0 {
             return Err(TrainError::Setting { what: "tokens", rule: "be above 0", found: 0.0 });
         }
-        Ok(Schedule::new(
-            self.learning_rate.0,
-            self.steps(sequence_len),
-            [self.warmup.0, self.decay.0],
-        ))
+        let (steps, a_step) = (self.steps(sequence_len), self.tokens_a_step(sequence_len));
+        let share = self.warmup.share(self.tokens) + self.decay.share(self.tokens);
+        if share > 1.0 {
+            let rule = "add up to at most 1 of the run";
+            return Err(TrainError::Setting { what: "warmup and decay", rule, found: share });
+        }
+        let phases = [self.warmup, self.decay].map(|phase| phase.steps(steps, a_step));
+        Ok(Schedule::new(self.learning_rate.0, steps, phases))
     }
 }
 
@@ -96,13 +99,13 @@ const fn default_micro_batch() -> NonZeroUsize {
     NonZeroUsize::MIN.saturating_add(3)
 }
 
-const fn default_warmup() -> Share {
-    Share(0.05)
+const fn default_warmup() -> Phase {
+    Phase::Share(Share(0.05))
 }
 
 // Haegele et al. 2024 (arXiv:2405.18392): 10 to 20 percent.
-const fn default_decay() -> Share {
-    Share(0.2)
+const fn default_decay() -> Phase {
+    Phase::Share(Share(0.2))
 }
 
 const fn default_checkpoint_every() -> NonZeroU64 {
@@ -113,6 +116,35 @@ const fn default_checkpoint_every() -> NonZeroU64 {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Share(f64);
+
+/// How long a phase of a run is: `0.05`, a share of its steps, or `"256K"`, tokens.
+///
+/// Runs of different budgets are alike up to where the first one decays if their warm-up is in tokens.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Phase {
+    /// A part of the run.
+    Share(Share),
+    /// Rounded up to whole steps.
+    Tokens(TokenCount),
+}
+
+impl Phase {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of steps")]
+    fn steps(self, steps: u64, tokens_a_step: u64) -> u64 {
+        match self {
+            Self::Share(share) => (share.0 * steps as f64).round() as u64,
+            Self::Tokens(tokens) => tokens.0.div_ceil(tokens_a_step.max(1)),
+        }
+    }
+
+    fn share(self, of: TokenCount) -> f64 {
+        match self {
+            Self::Share(share) => share.0,
+            Self::Tokens(tokens) => tokens.0 as f64 / of.0 as f64,
+        }
+    }
+}
 
 /// A learning rate, finite and above 0.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -128,6 +160,32 @@ pub struct WeightDecay(f64);
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct NormLimit(f64);
+
+/// A multiple of a loss, above 1; infinity is no limit.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct SpikeLimit(f64);
+
+impl Default for SpikeLimit {
+    /// Far above what batches differ by, far below what a diverging run shows.
+    fn default() -> Self {
+        Self(3.0)
+    }
+}
+
+impl TryFrom<f64> for SpikeLimit {
+    type Error = TrainError;
+
+    fn try_from(found: f64) -> Result<Self, TrainError> {
+        check(found > 1.0, "spike limit", "be above 1", found).map(Self)
+    }
+}
+
+impl From<SpikeLimit> for f64 {
+    fn from(x: SpikeLimit) -> Self {
+        x.0
+    }
+}
 
 impl Default for LearningRate {
     /// Minitron (arXiv:2408.11796) retrains from 1e-4; small models bear more.
@@ -240,7 +298,8 @@ mod tests {
         refuse("learning_rate = 0.0", "learning rate must be finite and above 0, got 0");
         refuse("learning_rate = nan", "got NaN");
         refuse("weight_decay = -0.1", "not below 0");
-        refuse("warmup = 1.5", "lie in [0, 1], got 1.5");
+        refuse("warmup = 1.5", "warmup");
+        refuse("spike = 1.0", "above 1, got 1");
         refuse("clip = 0.0", "above 0");
         refuse("lr = 1.0", "unknown field");
     }
@@ -253,12 +312,23 @@ mod tests {
     }
 
     #[test]
+    fn a_phase_is_a_share_or_tokens() {
+        let read: TrainConfig = toml::from_str("tokens = '4M'\nwarmup = '256K'").unwrap();
+        assert_eq!(read.warmup, Phase::Tokens(TokenCount(256_000)));
+        assert_eq!(read.warmup.steps(1000, 2040), 126);
+        let read: TrainConfig = toml::from_str("tokens = '4M'\nwarmup = 0.25").unwrap();
+        assert_eq!(read.warmup.steps(1000, 2040), 250);
+        let long = TrainConfig { warmup: Phase::Tokens(TokenCount(5_000_000)), ..read };
+        assert!(long.schedule(256).unwrap_err().to_string().contains("at most 1 of the run"));
+    }
+
+    #[test]
     fn a_schedule_fits_its_run() {
         let mut config = TrainConfig::new(TokenCount(0));
         assert!(config.schedule(256).is_err());
         config.tokens = TokenCount(1);
         assert!(config.schedule(256).is_ok());
-        config.warmup = Share(0.9);
+        config.warmup = Phase::Share(Share(0.9));
         assert!(config.schedule(256).is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use pycno_data::DataError;
 use pycno_model::ModelError;
+use pycno_units::TokenCount;
 use safetensors::SafeTensorError;
 
 /// A recovery that cannot start or go on.
@@ -73,6 +74,40 @@ pub enum TrainError {
         loss: f64,
         /// The global norm.
         gradient_norm: f64,
+    },
+    /// Losses far above all before, one after another.
+    #[error(
+        "step {step} is spike {in_a_row} in a row: loss {loss}, the median before was {median}; lower the learning rate"
+    )]
+    Spikes {
+        /// Step, counted from 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
+        /// What losses were like.
+        median: f64,
+        /// Spikes up to this one.
+        in_a_row: usize,
+    },
+    /// A budget whose end the stable run has gone past.
+    #[error("a run of {tokens} tokens leaves the stable one at step {end}, which has taken {taken}")]
+    Branch {
+        /// The budget.
+        tokens: TokenCount,
+        /// Where it leaves.
+        end: u64,
+        /// Steps taken.
+        taken: u64,
+    },
+    /// A checkpoint whose bytes are not those that were written.
+    #[error("checkpoint {} is damaged: its content hashes to {found}, expected {expected}; remove it to start over", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The hash in its head.
+        expected: String,
+        /// That of its content.
+        found: String,
     },
     /// A checkpoint file or its folder cannot be read or written.
     #[error("cannot {action} {}", path.display())]

@@ -17,8 +17,10 @@ mod parameters;
 mod recover;
 pub mod schedule;
 
-pub use config::{LearningRate, NormLimit, Share, TrainConfig, WeightDecay};
+pub use config::{LearningRate, NormLimit, Phase, Share, SpikeLimit, TrainConfig, WeightDecay};
 pub use error::TrainError;
 pub use objective::{Gradients, LanguageModel, Objective, StudentOutputs};
-pub use recover::{Recovered, StepEvent, TrainContext, Training, train};
+pub use recover::{
+    HeldOut, Recovered, StepEvent, TrainContext, Training, held_out_loss, train, train_branches,
+};
 pub use schedule::Schedule;

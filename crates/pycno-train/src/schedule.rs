@@ -14,21 +14,25 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// A run of `steps`, of which the given shares, rounded, rise and fall.
-    pub fn new(peak: f64, steps: u64, [warmup, decay]: [f64; 2]) -> Self {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a share of steps"
-        )]
-        let part = |share: f64| (share * steps as f64).round() as u64;
-        let warmup = part(warmup).min(steps);
-        Self { peak, steps, warmup, decay: part(decay).min(steps - warmup) }
+    /// A run of `steps`, of which the first and the last so many rise and fall.
+    pub fn new(peak: f64, steps: u64, [warmup, decay]: [u64; 2]) -> Self {
+        let warmup = warmup.min(steps);
+        Self { peak, steps, warmup, decay: decay.min(steps - warmup) }
     }
 
     /// Steps of the run.
     pub const fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// Steps up to where the rate begins to fall.
+    pub const fn stable(&self) -> u64 {
+        self.steps - self.decay
+    }
+
+    /// The same without its fall: a run that others branch off from.
+    pub const fn without_decay(self) -> Self {
+        Self { decay: 0, ..self }
     }
 
     /// The learning rate of a step, counted from 1: `peak * min(1, step / warmup, left / (decay + 1))`,
@@ -46,8 +50,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(steps: u64, shares: [f64; 2], expect: &[f64]) {
-        let schedule = Schedule::new(1.0, steps, shares);
+    fn check(steps: u64, phases: [u64; 2], expect: &[f64]) {
+        let schedule = Schedule::new(1.0, steps, phases);
         let found: Vec<f64> = (1..=steps).map(|step| schedule.at(step)).collect();
         assert_eq!(found.len(), expect.len());
         for (found, expect) in found.iter().zip(expect) {
@@ -57,10 +61,20 @@ mod tests {
 
     #[test]
     fn rates_rise_stay_and_fall() {
-        check(10, [0.2, 0.3], &[0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25]);
-        check(4, [0.0, 0.0], &[1.0; 4]);
-        check(3, [1.0, 0.0], &[1.0 / 3.0, 2.0 / 3.0, 1.0]);
-        check(1, [0.05, 0.2], &[1.0]);
-        check(3, [0.5, 0.5], &[0.5, 1.0, 0.5]);
+        check(10, [2, 3], &[0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25]);
+        check(4, [0, 0], &[1.0; 4]);
+        check(3, [3, 0], &[1.0 / 3.0, 2.0 / 3.0, 1.0]);
+        check(1, [0, 0], &[1.0]);
+        check(3, [2, 2], &[0.5, 1.0, 0.5]);
+    }
+
+    #[test]
+    fn without_its_fall_a_run_is_the_same_up_to_there() {
+        let schedule = Schedule::new(1.0, 10, [2, 3]);
+        assert_eq!(schedule.stable(), 7);
+        for step in 1..=7 {
+            assert!((schedule.at(step) - schedule.without_decay().at(step)).abs() < 1e-15);
+        }
+        assert!((schedule.without_decay().at(10) - 1.0).abs() < 1e-15);
     }
 }

@@ -33,6 +33,7 @@ const EXAMPLES: &str = "\
 Examples:
   pycno plan experiments/smollm2-depth-or-width/study.toml
   pycno run experiments/smollm2-depth-or-width/study.toml --data DATA
+  pycno train experiments/lab-ladder/family.toml
   pycno prune --teacher MODEL --method block-influence --keep-layers 22 --calibration TEXT --out STUDENT
   pycno eval --model STUDENT --tasks lambada_openai,arc_easy --limit 200 --data DATA
   pycno density --ruler pythia --params 106.2M --scores lambada_openai=41.2,arc_easy=58.0
@@ -52,6 +53,8 @@ pub(crate) enum Verb {
     Run(RunArguments),
     /// Show what a study would do, with sizes and cost; compute nothing.
     Plan(StudyArguments),
+    /// Train a family of models from scratch: several sizes, several budgets of tokens, scored.
+    Train(TrainArguments),
     /// Prune one model and save it as a Hugging Face folder.
     Prune(PruneArguments),
     /// Score one model.
@@ -113,6 +116,33 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) run: Option<PathBuf>,
 }
+
+#[derive(Args, Debug)]
+#[command(after_help = TRAIN_EXAMPLES)]
+pub(crate) struct TrainArguments {
+    /// The family file: text, recipe, sizes, budgets.
+    pub(crate) family: PathBuf,
+    /// Change a setting: `train.budgets=["1M"]`; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Folder of the run; `runs/NAME` if not given. What is finished in it is not computed again.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    /// Sizes trained at a time, each on its share of the threads; as many as threads if not given. No
+    /// result depends on it.
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  pycno train experiments/lab-ladder/family.toml
+  pycno train family.toml --set 'train.budgets=[\"1M\"]' --run runs/short --threads 2
+
+Every model is a Hugging Face folder under RUN/stages; RUN/runs.csv is what `pycno ruler fit` reads. A run
+that was stopped goes on where it was, and ends in the same bytes on the CPU.";
 
 #[derive(Args, Debug)]
 pub(crate) struct PruneArguments {

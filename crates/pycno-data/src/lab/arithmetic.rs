@@ -1,20 +1,57 @@
 //! Arithmetic: sums and differences, with the digits and what is carried written out.
 
-use super::{Question, draw::Draw};
+use super::{Question, draw::Draw, question::one_of_four};
 
-/// A sum or a difference of two numbers of so many digits.
+/// Two numbers, and whether they are added or the second is taken from the first.
+#[derive(Clone, Copy, Debug)]
+struct Sum {
+    numbers: [usize; 2],
+    is_sum: bool,
+}
+
+impl Sum {
+    fn drawn(digits: usize, draw: &mut Draw) -> Self {
+        let range = [power(digits - 1), power(digits) - 1];
+        let numbers = [draw.between(range), draw.between(range)];
+        Self { numbers, is_sum: draw.below(2) == 0 }.ordered()
+    }
+
+    /// No result is below 0.
+    fn ordered(self) -> Self {
+        let [one, two] = self.numbers;
+        if self.is_sum { self } else { Self { numbers: [one.max(two), one.min(two)], ..self } }
+    }
+
+    const fn result(self) -> usize {
+        let [one, two] = self.numbers;
+        if self.is_sum { one + two } else { one - two }
+    }
+
+    /// The same with another digit at one place of one number.
+    fn changed(self, digits: usize, draw: &mut Draw) -> Self {
+        let (which, place) = (draw.below(2), power(draw.below(digits)));
+        let Self { mut numbers, is_sum } = self;
+        let digit = numbers[which] / place % 10;
+        // The first digit of a number is not 0.
+        let others = if place == power(digits - 1) { [1, 9] } else { [0, 9] };
+        numbers[which] = numbers[which] - digit * place + draw.between(others) * place;
+        Self { numbers, is_sum }.ordered()
+    }
+}
+
+/// A sum or a difference of two numbers of so many digits. Wrong answers are results of questions that
+/// differ in few digits.
 pub(crate) fn question(digits: usize, draw: &mut Draw) -> Question {
-    let range = [power(digits - 1), power(digits) - 1];
-    let (one, two) = (draw.between(range), draw.between(range));
-    let is_sum = draw.below(2) == 0;
-    let (one, two) = if is_sum { (one, two) } else { (one.max(two), one.min(two)) };
+    let near = Sum::drawn(digits, draw);
+    let change = |sum: &Sum, draw: &mut Draw| sum.changed(digits, draw);
+    let (sum, wrong) = one_of_four(&near, draw, change, |sum| sum.result().to_string());
+    let ([one, two], is_sum) = (sum.numbers, sum.is_sum);
     let sign = if is_sum { '+' } else { '-' };
-    let result = if is_sum { one + two } else { one - two };
     Question {
         asked: format!("{one} {sign} {two}?"),
         steps: steps(one, two, digits, is_sum).join(" "),
-        answer: result.to_string(),
-        wrong: wrong(result, digits, draw),
+        answer: sum.result().to_string(),
+        wrong,
         stratum: format!("{digits} digits"),
     }
 }
@@ -39,19 +76,6 @@ fn steps(one: usize, two: usize, digits: usize, is_sum: bool) -> Vec<String> {
         format!("{a} - {b} - {c} = {}.", a - b - c)
     };
     (0..digits).map(&mut step).collect()
-}
-
-/// Three results that one wrong digit, or a digit carried wrongly, would give.
-fn wrong(result: usize, digits: usize, draw: &mut Draw) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    while found.len() < 3 {
-        let place = power(draw.below(digits));
-        let off = place * if draw.below(2) == 0 { 1 } else { draw.between([2, 9]) };
-        let other = if draw.below(2) == 0 { Some(result + off) } else { result.checked_sub(off) };
-        let other = other.map(|other| other.to_string());
-        found.extend(other.filter(|other| !found.contains(other)));
-    }
-    found
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{Question, Skill, World, draw::Draw, facts};
 /// Items of each task.
 const ITEMS: usize = 600;
 /// Solved questions before the one that is asked; stories are too long for more than none.
-const fn shots(skill: Skill) -> usize {
+pub(crate) const fn shots(skill: Skill) -> usize {
     match skill {
         Skill::Tracking => 0,
         Skill::Facts | Skill::Arithmetic | Skill::Programs => 2,
@@ -17,18 +17,22 @@ const fn shots(skill: Skill) -> usize {
 /// Names of the files there are.
 pub const FILES: [&str; 5] = ["facts", "tracking", "arithmetic", "programs", "recall"];
 
-/// The file of a task of the lab's world: a skill's questions, or under `recall` what has been told of
-/// people. `None` for a name there is none of.
+/// The file of a task of the lab's world; see [`World::task_file`].
 pub fn task_file(name: &str) -> Option<String> {
-    let world = World::default();
-    if name == "recall" {
-        return Some(world.recall_items(ITEMS));
-    }
-    let skill = Skill::ALL.into_iter().find(|skill| skill.name() == name)?;
-    Some(world.skill_items(skill, ITEMS))
+    World::default().task_file(name)
 }
 
 impl World {
+    /// The file of a task: a skill's questions, or under `recall` what has been told of people. `None`
+    /// for a name there is none of.
+    pub fn task_file(&self, name: &str) -> Option<String> {
+        if name == "recall" {
+            return Some(self.recall_items(ITEMS));
+        }
+        let skill = Skill::ALL.into_iter().find(|skill| skill.name() == name)?;
+        Some(self.skill_items(skill, ITEMS))
+    }
+
     /// Questions with four answers each, in random order, and the solution written out.
     fn skill_items(&self, skill: Skill, n: usize) -> String {
         let mut draw = Draw::new(self.seed.split("choices").split(skill.name()));
@@ -38,9 +42,9 @@ impl World {
             let answers: Vec<&String> = question.wrong.iter().chain([&question.answer]).collect();
             let choices: Vec<&String> = order.iter().map(|i| answers[*i]).collect();
             let gold = order.iter().position(|i| *i == 3);
-            let prompt = format!("{examples}{}", question.prompt());
-            let object = json!({"question": prompt, "choices": choices, "gold": gold,
-                "solution": question.solution(), "answer": question.answer,
+            let object = json!({"examples": examples, "question": question.prompt(),
+                "choices": choices, "gold": gold,
+                "steps": question.steps, "answer": question.answer,
                 "stratum": question.stratum});
             format!("{object}\n")
         };
@@ -97,8 +101,8 @@ mod tests {
                 let gold = usize::try_from(line["gold"].as_u64().unwrap()).unwrap();
                 golds[gold] += 1;
                 let answer = line["choices"][gold].as_str().unwrap();
-                let solution = line["solution"].as_str().unwrap();
-                assert!(solution.ends_with(&format!(" answer: {answer}.")), "{solution}");
+                assert_eq!(line["answer"].as_str(), Some(answer));
+                assert!(line["steps"].as_str().unwrap().ends_with('.'));
             }
             assert!(golds.iter().all(|n| (110..190).contains(n)), "{golds:?}");
         }
@@ -118,11 +122,15 @@ mod tests {
         let tokenizer = Tokenizer::from_files(&super::super::tokenizer_files()).unwrap();
         for name in FILES {
             for line in lines(name) {
-                let asked = line.get("question").or(line.get("context")).unwrap();
-                let solution = line.get("solution").and_then(Value::as_str).unwrap_or_default();
-                let text = format!("{}{solution}", asked.as_str().unwrap());
-                let ids = tokenizer.encode(&text, false).unwrap();
-                assert!(ids.len() <= 120 && ids.iter().all(|id| *id > 1), "{} {text}", ids.len());
+                let part = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or_default();
+                let asked = format!("{}{}", part("question"), part("context"));
+                for text in [
+                    format!("{}{asked} answer: {}.", part("examples"), part("answer")),
+                    format!("{asked} steps: {} answer: {}.", part("steps"), part("answer")),
+                ] {
+                    let ids = tokenizer.encode(&text, false).unwrap();
+                    assert!(ids.len() <= 128 && ids.iter().all(|id| *id > 1), "{text}");
+                }
             }
         }
     }

@@ -1,26 +1,28 @@
-//! Programs: a stack language on single digits, and what is on top in the end.
+//! Programs: a stack language on the digits 0 to 4, and what is on top in the end.
 
-use super::{Question, draw::Draw};
+use super::{Question, draw::Draw, question::one_of_four};
 
-/// What an instruction does with the two numbers on top, modulo 10.
+/// Numbers there are: what does not fit begins again at 0. A table of so many by so many for each
+/// operation is what a model has to learn.
+const NUMBERS: usize = 5;
+
+/// What an instruction does with the two numbers on top, modulo [`NUMBERS`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Operation {
     Add,
     Sub,
-    Mul,
     Max,
     Min,
 }
 
-const OPERATIONS: [Operation; 5] =
-    [Operation::Add, Operation::Sub, Operation::Mul, Operation::Max, Operation::Min];
+const OPERATIONS: [Operation; 4] =
+    [Operation::Add, Operation::Sub, Operation::Max, Operation::Min];
 
 impl Operation {
     const fn name(self) -> &'static str {
         match self {
             Self::Add => "add",
             Self::Sub => "sub",
-            Self::Mul => "mul",
             Self::Max => "max",
             Self::Min => "min",
         }
@@ -28,9 +30,8 @@ impl Operation {
 
     fn apply(self, below: usize, top: usize) -> usize {
         match self {
-            Self::Add => (below + top) % 10,
-            Self::Sub => (below + 10 - top) % 10,
-            Self::Mul => below * top % 10,
+            Self::Add => (below + top) % NUMBERS,
+            Self::Sub => (below + NUMBERS - top) % NUMBERS,
             Self::Max => below.max(top),
             Self::Min => below.min(top),
         }
@@ -46,8 +47,8 @@ struct Program {
 
 impl Program {
     fn drawn(operations: usize, draw: &mut Draw) -> Self {
-        let first = draw.below(10);
-        let rest = (0..operations).map(|_| (draw.below(10), *draw.pick(&OPERATIONS))).collect();
+        let first = draw.below(NUMBERS);
+        let rest = (0..operations).map(|_| (draw.below(NUMBERS), *draw.pick(&OPERATIONS))).collect();
         Self { first, rest }
     }
 
@@ -72,7 +73,7 @@ impl Program {
         let mut other = self.clone();
         let place = draw.below(self.rest.len());
         if draw.below(2) == 0 {
-            other.rest[place].0 = draw.below(10);
+            other.rest[place].0 = draw.below(NUMBERS);
         } else {
             other.rest[place].1 = *draw.pick(&OPERATIONS);
         }
@@ -80,27 +81,16 @@ impl Program {
     }
 }
 
-/// A program with so many operations. Wrong answers are results of programs that differ in few places, so
-/// that no answer is likelier than another for being a common result.
+/// A program with so many operations. Wrong answers are results of programs that differ in few places.
 pub(crate) fn question(operations: usize, draw: &mut Draw) -> Question {
-    let program = Program::drawn(operations, draw);
+    let result = |program: &Program| program.run()[operations].to_string();
+    let near = Program::drawn(operations, draw);
+    let (program, wrong) = one_of_four(&near, draw, Program::changed, result);
     let tops: Vec<String> = program.run().iter().map(ToString::to_string).collect();
-    let answer = tops[operations].clone();
-    let mut wrong: Vec<String> = Vec::new();
-    let mut other = program.clone();
-    while wrong.len() < 3 {
-        // Changes add up, since one alone may leave too few results: what begins with 0 and multiplies.
-        other = other.changed(draw);
-        let result = other.run()[operations].to_string();
-        if result != answer && !wrong.contains(&result) {
-            wrong.push(result);
-            other = program.clone();
-        }
-    }
     Question {
         asked: format!("{}?", program.text()),
         steps: format!("{}.", tops.join(" ")),
-        answer,
+        answer: result(&program),
         wrong,
         stratum: format!("{operations} operations"),
     }
@@ -122,9 +112,8 @@ mod tests {
             }
             let (top, below) = (stack.pop().unwrap(), stack.pop().unwrap());
             stack.push(match word {
-                "add" => (below + top) % 10,
-                "sub" => (10 + below - top) % 10,
-                "mul" => below * top % 10,
+                "add" => (below + top) % 5,
+                "sub" => (5 + below - top) % 5,
                 "max" => below.max(top),
                 "min" => below.min(top),
                 other => panic!("{other}"),

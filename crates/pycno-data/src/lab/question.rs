@@ -4,6 +4,8 @@ use std::fmt;
 
 use pycno_units::Seed;
 
+use super::draw::Draw;
+
 /// One in so many possible questions is kept for testing.
 const HELD_OUT: u64 = 8;
 
@@ -54,6 +56,33 @@ pub struct Question {
     pub wrong: Vec<String>,
     /// How hard it is: questions of one stratum are alike.
     pub stratum: String,
+}
+
+/// A thing to ask about, drawn near another, and the results of three more that were drawn the same way.
+///
+/// All four are alike, so that no answer is likelier than another to who only knows what answers look
+/// like; were the wrong ones made from the right one, it would lie in their middle, and a guesser who
+/// prefers short numbers, say, would fall below chance.
+pub(crate) fn one_of_four<T: Clone>(
+    center: &T,
+    draw: &mut Draw,
+    change: impl Fn(&T, &mut Draw) -> T,
+    result: impl Fn(&T) -> String,
+) -> (T, Vec<String>) {
+    let mut found: Vec<(T, String)> = Vec::new();
+    let mut other = center.clone();
+    while found.len() < 4 {
+        // Changes add up, since one alone may leave too few results: what takes the larger of 4 and
+        // anything.
+        other = change(&other, draw);
+        let value = result(&other);
+        if found.iter().all(|(_, known)| *known != value) {
+            found.push((other, value));
+            other = center.clone();
+        }
+    }
+    let (asked, _) = found.swap_remove(draw.below(4));
+    (asked, found.into_iter().map(|(_, value)| value).collect())
 }
 
 impl Question {

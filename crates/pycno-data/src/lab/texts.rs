@@ -1,17 +1,38 @@
 //! Training texts: endless documents, each a function of its number alone.
 
-use pycno_units::Seed;
+use pycno_units::{Seed, TokenCount};
 
 use super::{Skill, World, draw::Draw, facts};
-use crate::{Corpus, CorpusFile, DataError, Tokenizer, hash::sha256_hex};
+use crate::{Corpus, CorpusFile, DataError, hash::sha256_hex};
 
 /// Of a hundred documents, so many tell all about a person.
-const BIOGRAPHIES: usize = 34;
-/// Of a hundred documents, so many ask something of each skill; the rest are biographies.
+const BIOGRAPHIES: usize = 26;
+/// Of a hundred documents, so many ask something of each skill.
 const QUESTIONS: [(Skill, usize); 4] =
-    [(Skill::Facts, 12), (Skill::Tracking, 18), (Skill::Arithmetic, 20), (Skill::Programs, 16)];
-/// Documents that are made and encoded together.
-const AT_ONCE: u64 = 4096;
+    [(Skill::Facts, 10), (Skill::Tracking, 20), (Skill::Arithmetic, 24), (Skill::Programs, 20)];
+/// Documents whose hash names the stream.
+const HASHED: u64 = 1024;
+
+/// Tokens of the text `lab:train`.
+const TOKENS: TokenCount = TokenCount(4_000_000);
+
+/// A text of the lab by name: `lab:train`, 4M tokens, or as many as wanted as in `lab:train/16M`; a longer
+/// one begins with the shorter.
+///
+/// # Errors
+///
+/// [`DataError::LabText`] for another name.
+pub fn corpus(name: &str) -> Result<Corpus, DataError> {
+    let unknown = || DataError::LabText { name: name.to_owned() };
+    let tokens = match name.strip_prefix("lab:train").ok_or_else(unknown)? {
+        "" => TOKENS,
+        more => {
+            let written = more.strip_prefix('/').ok_or_else(unknown)?;
+            written.parse().map_err(|_| unknown())?
+        }
+    };
+    Ok(World::default().corpus(name, tokens))
+}
 
 impl World {
     /// A training text: a biography, or a question with its answer, at once or after the steps.
@@ -33,7 +54,7 @@ impl World {
     }
 
     fn biography(&self, draw: &mut Draw) -> String {
-        let person = draw.pick(&self.people);
+        let person = facts::told(&self.people, draw);
         let order = draw.distinct(facts::ATTRIBUTES, facts::ATTRIBUTES);
         let sentences: Vec<String> = order
             .into_iter()
@@ -42,37 +63,49 @@ impl World {
         sentences.join(" ")
     }
 
+    /// A question with the steps to its answer, or up to three in a row with answers alone: then a
+    /// prompt of solved questions is nothing new to a model.
     fn exercise(&self, skill: Skill, draw: &mut Draw) -> String {
-        let question = self.training_question(skill, draw);
-        let ending = if draw.below(2) == 0 { question.direct() } else { question.solution() };
-        format!("{}{ending}", question.prompt())
+        if draw.below(2) == 0 {
+            let question = self.training_question(skill, draw);
+            return format!("{}{}", question.prompt(), question.solution());
+        }
+        let most = 1 + super::items::shots(skill);
+        let solved: Vec<String> = (0..draw.between([1, most]))
+            .map(|_| self.training_question(skill, draw))
+            .map(|question| format!("{}{}", question.prompt(), question.direct()))
+            .collect();
+        solved.join(" ")
     }
 
-    /// The first documents of the world, as many as give `tokens` tokens with an end after each.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Tokenizer`] if the lab's own tokenizer fails.
-    pub fn corpus(&self, tokens: u64) -> Result<Corpus, DataError> {
-        let tokenizer = Tokenizer::from_files(&super::tokenizer_files())?;
-        let (mut documents, mut found) = (Vec::new(), 0);
-        while found < tokens {
-            let from = documents.len() as u64;
-            let more: Vec<String> = (from..from + AT_ONCE).map(|i| self.document(i)).collect();
-            let texts: Vec<&str> = more.iter().map(String::as_str).collect();
-            let ids = tokenizer.encode_all(&texts)?;
-            let wanted = ids.iter().take_while(|ids| {
-                let before = found;
-                found += ids.len() as u64 + 1;
-                before < tokens
-            });
-            let wanted = wanted.count();
-            documents.extend(more.into_iter().take(wanted));
-        }
-        let sha256 = sha256_hex(documents.join("\n").as_bytes());
-        let file = CorpusFile { path: "lab:train".to_owned(), sha256: sha256.clone(), documents };
-        Ok(Corpus { source: "lab:train".to_owned(), sha256, files: vec![file] })
+    /// The first documents of the world, as many as give `tokens` tokens with an end after each, under
+    /// a name. Its hash is that of the first documents alone: texts of any length are one stream, so that
+    /// two that overlap are found to.
+    pub fn corpus(&self, name: &str, tokens: TokenCount) -> Corpus {
+        let mut found = 0;
+        let documents = (0..).map(|i| self.document(i)).take_while(|document| {
+            let before = found;
+            found += n_tokens(document) + 1;
+            before < tokens.0
+        });
+        let documents = documents.collect();
+        let first: Vec<String> = (0..HASHED).map(|i| self.document(i)).collect();
+        let sha256 = sha256_hex(first.join("\n").as_bytes());
+        let file = CorpusFile { path: name.to_owned(), sha256: sha256.clone(), documents };
+        Corpus { source: name.to_owned(), sha256, files: vec![file] }
     }
+}
+
+/// Tokens of a text in the lab's words: words, digits and marks. The tokenizer would say the same, later.
+fn n_tokens(text: &str) -> u64 {
+    let mut in_word = false;
+    let mut n = 0;
+    for c in text.chars() {
+        let begins = !(c.is_whitespace() || (c.is_alphabetic() && in_word));
+        in_word = c.is_alphabetic();
+        n += u64::from(begins);
+    }
+    n
 }
 
 #[cfg(test)]
@@ -80,6 +113,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::Tokenizer;
 
     #[test]
     fn documents_are_in_the_words_of_the_tokenizer() {
@@ -89,7 +123,7 @@ mod tests {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         for (text, ids) in texts.iter().zip(tokenizer.encode_all(&texts).unwrap()) {
             assert!(ids.iter().all(|id| *id > 1), "{text}");
-            assert!(ids.len() < 120, "{} {text}", ids.len());
+            assert_eq!(ids.len() as u64, n_tokens(text), "{text}");
         }
     }
 
@@ -112,9 +146,23 @@ mod tests {
     #[test]
     fn a_longer_corpus_begins_with_the_shorter_one() {
         let world = World::default();
-        let (short, long) = (world.corpus(1000).unwrap(), world.corpus(3000).unwrap());
+        let text = |tokens| world.corpus("lab:train", TokenCount(tokens));
+        let (short, long) = (text(1000), text(3000));
         let short: Vec<&str> = short.documents().collect();
         assert!(long.documents().zip(&short).all(|(a, b)| a == *b));
         assert!(long.documents().count() > short.len());
+        assert_eq!(text(1000).sha256, text(3000).sha256);
+        assert_ne!(text(1000).sha256, World::new(Seed(1), world.difficulty).corpus("x", TokenCount(9)).sha256);
+    }
+
+    #[test]
+    fn texts_go_by_name() {
+        let tokens = |name: &str| -> u64 {
+            corpus(name).unwrap().documents().map(|text| n_tokens(text) + 1).sum()
+        };
+        assert!((20_000..20_200).contains(&tokens("lab:train/20K")));
+        for name in ["lab:test", "lab:train/", "lab:train/many", "lab:trainer"] {
+            assert!(corpus(name).unwrap_err().to_string().contains("lab:train/16M"), "{name}");
+        }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) const THINGS: [&str; 16] = [
     "map", "pen", "ring", "rope",
 ];
 /// Instructions of the stack language.
-pub(crate) const INSTRUCTIONS: [&str; 6] = ["push", "add", "sub", "mul", "max", "min"];
+pub(crate) const INSTRUCTIONS: [&str; 5] = ["push", "add", "sub", "max", "min"];
 /// What holds sentences together.
 const GLUE: [&str; 44] = [
     "question", "steps", "answer", ":", ".", "?", ",", "+", "-", "=", "0", "1", "2", "3", "4", "5",
@@ -49,7 +49,7 @@ const GLUE: [&str; 44] = [
     "like",
 ];
 /// More of it.
-const MORE_GLUE: [&str; 2] = ["color", "swap"];
+const MORE_GLUE: [&str; 3] = ["color", "gives", "to"];
 /// Before a text of its own; ends every document.
 pub(crate) const END: &str = "<end>";
 /// Stands for what the world has no word for.

@@ -27,7 +27,9 @@ pub(crate) fn items(task: &Task, path: &Path, text: &str) -> Result<Vec<Item>, E
 fn item(kind: &TaskKind, i: usize, row: &Row<'_>) -> Result<Item, EvalError> {
     let (stratum, gold, pairs) = match kind {
         TaskKind::MultipleChoice(kind) => choices(kind, row)?,
-        TaskKind::LastWord(kind) => (None, 0, vec![last_word(kind, row)?]),
+        TaskKind::LastWord(kind) => {
+            (stratum(kind.stratum.as_ref(), row)?, 0, vec![last_word(kind, row)?])
+        }
         TaskKind::MinimalPairs(kind) => minimal_pair(kind, row)?,
         TaskKind::BitsPerByte(_) => (None, 0, Vec::new()),
     };
@@ -66,7 +68,11 @@ fn choices(
         Ok(Pair { context: context.clone(), continuation, answer: answer.to_owned() })
     };
     let pairs = choices.iter().map(choice).collect::<Result<Vec<_>, _>>()?;
-    Ok((None, gold(kind, row, pairs.len())?, pairs))
+    Ok((stratum(kind.stratum.as_ref(), row)?, gold(kind, row, pairs.len())?, pairs))
+}
+
+fn stratum(column: Option<&String>, row: &Row<'_>) -> Result<Option<String>, EvalError> {
+    column.map(|column| row.text(column).map(str::to_owned)).transpose()
 }
 
 fn gold(kind: &MultipleChoiceTask, row: &Row<'_>, n: usize) -> Result<usize, EvalError> {

@@ -1,8 +1,12 @@
 //! Items of a task: parsed, chosen under a limit, hashed.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-use pycno_data::{Manifest, Role, hash::sha256_hex, order};
+use pycno_data::{Manifest, Role, hash::sha256_hex, lab, order};
 use pycno_units::Seed;
 use serde_json::{Map, Value};
 
@@ -70,21 +74,27 @@ impl TaskItems {
     }
 }
 
-/// Reads the items of a task from the data folder.
+/// Reads the items of a task: from the data folder, or those of the lab, which are made here.
 ///
 /// A limit takes a seeded random subset; where items have strata, every stratum gives the same number,
 /// up to one. A smaller limit's items are among a larger one's.
 ///
 /// # Errors
 ///
-/// [`EvalError::MissingData`] without the file, [`EvalError::LimitZero`], or file and line of an item
-/// that is not what the task says.
-pub fn load(task: &Task, data: &Path, selection: Selection) -> Result<TaskItems, EvalError> {
+/// [`EvalError::MissingData`] without the file, [`EvalError::LabFile`] for one the lab has not,
+/// [`EvalError::LimitZero`], or file and line of an item that is not what the task says.
+pub fn load(task: &Task, data: Option<&Path>, selection: Selection) -> Result<TaskItems, EvalError> {
     if selection.limit == Some(0) {
         return Err(EvalError::LimitZero { task: task.name.clone() });
     }
-    let path = data.join(&task.file);
-    let bytes = read(task, &path)?;
+    let (path, bytes) = match task.lab_file() {
+        Some(name) => (PathBuf::from(&task.file), made(task, name)?),
+        None => {
+            let path = data.unwrap_or(Path::new("")).join(&task.file);
+            let bytes = read(task, &path)?;
+            (path, bytes)
+        }
+    };
     let text = pycno_data::corpus::utf8(&path, &bytes)
         .map_err(|source| EvalError::Data { task: task.name.clone(), source })?;
     let all = build::items(task, &path, text)?;
@@ -109,6 +119,15 @@ pub fn load(task: &Task, data: &Path, selection: Selection) -> Result<TaskItems,
         task: task.clone(),
         n_available,
         items,
+    })
+}
+
+fn made(task: &Task, name: &str) -> Result<Vec<u8>, EvalError> {
+    let found = lab::task_file(name).map(String::into_bytes);
+    found.ok_or_else(|| EvalError::LabFile {
+        task: task.name.clone(),
+        name: name.to_owned(),
+        known: lab::FILES.join(", "),
     })
 }
 
@@ -203,7 +222,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("t.jsonl"), bytes).unwrap();
         let task = Task::parse(TASK, "t").unwrap();
-        load(&task, folder.path(), Selection { limit, seed: Seed(1) })
+        load(&task, Some(folder.path()), Selection { limit, seed: Seed(1) })
     }
 
     #[track_caller]
@@ -249,13 +268,25 @@ mod tests {
     }
 
     #[test]
+    fn the_lab_needs_no_folder() {
+        let all = Selection { limit: None, seed: Seed(1) };
+        let task = crate::task::builtin("lab_facts").unwrap();
+        let loaded = load(&task, None, all).unwrap();
+        assert_eq!(loaded.n_available, loaded.items.len());
+        assert!(loaded.items.iter().all(|item| item.pairs.len() == 4 && item.stratum.is_some()));
+        let other = Task { file: "lab:chess".to_owned(), ..task };
+        let message = load(&other, None, all).unwrap_err().to_string();
+        assert!(message.contains("\"chess\"") && message.contains("facts, tracking"), "{message}");
+    }
+
+    #[test]
     fn a_limit_of_zero_and_a_missing_file_are_named() {
         let message = load_text(b"", Some(0)).unwrap_err().to_string();
         assert_eq!(message, "task t: a limit must be at least 1, got 0");
         let folder = tempfile::tempdir().unwrap();
         let task = crate::task::builtin("piqa").unwrap();
         let all = Selection { limit: None, seed: Seed(1) };
-        let message = load(&task, folder.path(), all).unwrap_err().to_string();
+        let message = load(&task, Some(folder.path()), all).unwrap_err().to_string();
         assert!(
             message.contains("task piqa needs benchmarks/piqa.jsonl, not found at"),
             "{message}"

@@ -6,8 +6,10 @@ use burn::tensor::{Int, TensorData, activation::log_softmax};
 use pycno_kernels::head::{HeadPair, forward_kl_head};
 use pycno_model::{HostTensor, LayerSpec, ModelSpec, RopeSpec, names};
 
-use super::*;
-use crate::{LanguageModel, LearningRate, NormLimit, Share};
+mod branches;
+
+use super::{gradients::{batch_gradients, micro_gradients}, *};
+use crate::{LanguageModel, LearningRate, NormLimit, Phase, Share};
 
 /// Gradients in `f32` computed in two orders, relative to the largest entry.
 const TOLERANCE: f32 = 1e-5;
@@ -148,6 +150,7 @@ fn run(
         device: Device::flex(),
         seed: Seed(5),
         checkpoint_dir: folder,
+        held_out: None,
         on_step: &mut |event| events.push(event.clone()),
     };
     let recovered = train(student, &data(6, 9), objective, config, ctx)?;
@@ -339,6 +342,7 @@ fn data_that_does_not_fit_is_refused() {
             device: Device::flex(),
             seed: Seed(5),
             checkpoint_dir: folder.path(),
+            held_out: None,
             on_step: &mut |_| {},
         };
         let objective = LanguageModel::default();
@@ -354,8 +358,8 @@ fn data_that_does_not_fit_is_refused() {
 fn clipping_and_rates_are_what_the_steps_say() {
     let folder = tempfile::tempdir().unwrap();
     let config = TrainConfig {
-        warmup: Share::try_from(0.5).unwrap(),
-        decay: Share::try_from(0.5).unwrap(),
+        warmup: Phase::Share(Share::try_from(0.5).unwrap()),
+        decay: Phase::Share(Share::try_from(0.5).unwrap()),
         clip: NormLimit::try_from(1e-3).unwrap(),
         ..config(4 * 32, 4, 4)
     };

@@ -1,0 +1,268 @@
+//! The family file as written: what its models share, their sizes, their budgets of tokens.
+
+use std::{
+    collections::BTreeSet,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
+
+use pycno_model::{LayerSpec, ModelSpec, RopeSpec};
+use pycno_train::{LearningRate, NormLimit, Phase, SpikeLimit, TrainConfig, WeightDecay};
+use pycno_units::{ParamCount, Seed, TokenCount};
+use serde::{Deserialize, Serialize};
+
+use crate::{StudyError, overrides};
+
+/// Models of one recipe: one a size and budget.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FamilyConfig {
+    /// Name and seed.
+    pub family: FamilySection,
+    /// The text.
+    pub data: FamilyData,
+    /// What all sizes have in common.
+    pub model: SharedShape,
+    /// How they are trained.
+    pub train: FamilyTrain,
+    /// What they are scored on.
+    pub eval: FamilyEval,
+    /// The sizes.
+    pub size: Vec<SizeConfig>,
+}
+
+/// `[family]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FamilySection {
+    /// Names the run's folder.
+    pub name: String,
+    /// The one seed: of first weights and of the order of the text.
+    pub seed: Seed,
+}
+
+/// `[data]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FamilyData {
+    /// A text: `lab:train/16M`, `data:PATH`, or a path that starts at the family file.
+    pub source: String,
+    /// Whose tokenizer: `lab`, or a model's folder.
+    pub tokenizer: String,
+    /// Tokens a sequence.
+    pub length: usize,
+    /// Sequences from the beginning of the text that watch the runs and are not trained on.
+    pub held_out: usize,
+}
+
+/// `[model]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedShape {
+    /// Epsilon of every RMSNorm.
+    pub norm_eps: f64,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f64,
+    /// Whether the head is the embedding.
+    pub tied: bool,
+    /// Longest sequence.
+    pub max_positions: usize,
+}
+
+/// `[train]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FamilyTrain {
+    /// Budgets of tokens; every size gets each, as a branch of one run.
+    pub budgets: Vec<TokenCount>,
+    /// Peak learning rate by size.
+    pub learning_rate: RateRule,
+    /// Sequences an optimizer step.
+    pub batch: NonZeroUsize,
+    /// How long the learning rate rises; in tokens, so that all budgets share it.
+    pub warmup: TokenCount,
+    /// How long it falls again: a share of each budget, or tokens.
+    pub decay: Option<Phase>,
+    /// Pull of the blocks' matrices towards 0.
+    pub weight_decay: Option<WeightDecay>,
+    /// Longest gradient, over all parameters together.
+    pub clip: Option<NormLimit>,
+    /// How many times the median of the latest losses a step may have.
+    pub spike: Option<SpikeLimit>,
+}
+
+/// A peak learning rate that falls with size: `peak (N / at)^-power`, `N` without embedding and head.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateRule {
+    /// The rate at one size.
+    pub peak: LearningRate,
+    /// That size.
+    pub at: ParamCount,
+    /// How fast it falls.
+    pub power: f64,
+}
+
+/// `[eval]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FamilyEval {
+    /// Names of shipped tasks, or paths of task files ending in `.toml`.
+    pub tasks: Vec<String>,
+    /// At most so many items a task; absent: all.
+    pub limit: Option<usize>,
+}
+
+/// `[[size]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SizeConfig {
+    /// Name, unique in the family.
+    pub name: String,
+    /// Width of the residual stream.
+    pub d_model: usize,
+    /// Blocks.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key/value heads.
+    pub kv_heads: usize,
+    /// FFN width.
+    pub d_hidden: usize,
+    /// Width of a head; `d_model / heads` where absent.
+    pub d_head: Option<usize>,
+}
+
+/// A family file read from disk, with its overrides applied.
+#[derive(Clone, Debug)]
+pub struct FamilyFile {
+    /// What it says.
+    pub config: FamilyConfig,
+    /// The folder of the file; relative paths start here.
+    pub folder: PathBuf,
+}
+
+impl FamilyFile {
+    /// Reads a family file and applies overrides such as `train.budgets=["1M"]`.
+    ///
+    /// # Errors
+    ///
+    /// [`StudyError`] if the file cannot be read, an override does not fit, or the text is no family.
+    pub fn read(path: &Path, set: &[String]) -> Result<Self, StudyError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| StudyError::Read { path: path.to_owned(), source })?;
+        let text = if set.is_empty() { text } else { overrides::apply(&text, set)? };
+        let config: FamilyConfig = toml::from_str(&text).map_err(|source| {
+            StudyError::ParseFamily { path: path.to_owned(), source: Box::new(source) }
+        })?;
+        check(&config)?;
+        Ok(Self { config, folder: path.parent().unwrap_or(Path::new("")).to_owned() })
+    }
+}
+
+impl RateRule {
+    /// The peak of a model of so many non-embedding parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`StudyError::Study`] where the rule gives no learning rate.
+    pub fn of(&self, params: ParamCount) -> Result<LearningRate, StudyError> {
+        let rate = f64::from(self.peak) * (params.0 / self.at.0).powf(-self.power);
+        rate.try_into().map_err(|_| StudyError::Study {
+            rule: format!("train.learning_rate gives {rate} at {params} parameters"),
+        })
+    }
+}
+
+impl FamilyConfig {
+    /// The shape of a size.
+    pub fn spec(&self, size: &SizeConfig, vocab: usize) -> ModelSpec {
+        let layer = LayerSpec {
+            n_heads: size.heads,
+            n_kv_heads: size.kv_heads,
+            d_hidden: size.d_hidden,
+        };
+        ModelSpec {
+            vocab,
+            d_model: size.d_model,
+            d_head: size.d_head.unwrap_or(size.d_model / size.heads),
+            layers: vec![layer; size.layers],
+            norm_eps: self.model.norm_eps,
+            rope: RopeSpec { theta: self.model.rope_theta, scaling: None },
+            attention_bias: false,
+            mlp_bias: false,
+            tied: self.model.tied,
+            max_positions: self.model.max_positions,
+            window: None,
+        }
+    }
+
+    /// The settings of the training loop for a size, with the largest budget.
+    ///
+    /// # Errors
+    ///
+    /// As [`RateRule::of`].
+    pub fn training(&self, params: ParamCount) -> Result<TrainConfig, StudyError> {
+        let own = &self.train;
+        let largest = own.budgets.iter().max().copied().unwrap_or(TokenCount(0));
+        let base = TrainConfig::new(largest);
+        Ok(TrainConfig {
+            tokens: largest,
+            batch: own.batch,
+            micro_batch: own.batch,
+            learning_rate: own.learning_rate.of(params)?,
+            warmup: Phase::Tokens(own.warmup),
+            decay: own.decay.unwrap_or(base.decay),
+            weight_decay: own.weight_decay.unwrap_or(base.weight_decay),
+            clip: own.clip.unwrap_or(base.clip),
+            spike: own.spike.unwrap_or(base.spike),
+            // A fiftieth: what a kill can cost is small beside the run, and so is writing.
+            checkpoint_every: std::num::NonZeroU64::new(base.steps(self.data.length + 1) / 50)
+                .unwrap_or(std::num::NonZeroU64::MIN),
+        })
+    }
+}
+
+/// What one line cannot show.
+fn check(config: &FamilyConfig) -> Result<(), StudyError> {
+    let require = |holds: bool, rule: String| {
+        if holds { Ok(()) } else { Err(StudyError::Study { rule }) }
+    };
+    crate::check::plain("family.name", &config.family.name)?;
+    require(!config.size.is_empty(), "a family needs at least one [[size]]".to_owned())?;
+    require(!config.train.budgets.is_empty(), "train.budgets is empty".to_owned())?;
+    require(!config.eval.tasks.is_empty(), "eval.tasks is empty".to_owned())?;
+    require(config.data.length > 1, "data.length must be at least 2".to_owned())?;
+    require(config.data.held_out > 0, "data.held_out must be at least 1".to_owned())?;
+    let mut names = BTreeSet::new();
+    for size in &config.size {
+        crate::check::plain("size name", &size.name)?;
+        require(names.insert(&size.name), format!("two sizes are named {:?}", size.name))?;
+        check_shape(size)?;
+        let params = config.spec(size, 1).param_counts().non_embedding;
+        let training = config.training(params)?;
+        for tokens in &config.train.budgets {
+            let of_budget = TrainConfig { tokens: *tokens, ..training.clone() };
+            of_budget.schedule(config.data.length + 1).map_err(|error| StudyError::Study {
+                rule: format!("budget {tokens}: {error}"),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn check_shape(size: &SizeConfig) -> Result<(), StudyError> {
+    let SizeConfig { name, d_model, layers, heads, kv_heads, d_hidden, d_head } = size;
+    let parts = [d_model, layers, heads, kv_heads, d_hidden];
+    let d_head = d_head.unwrap_or_else(|| d_model.checked_div(*heads).unwrap_or(0));
+    let fits = parts.iter().all(|part| **part > 0)
+        && heads.is_multiple_of(*kv_heads)
+        && d_head > 0
+        && d_head.is_multiple_of(2);
+    let rule = || {
+        format!(
+            "size {name:?}: expected extents above 0, heads a multiple of kv_heads and an even width of heads"
+        )
+    };
+    if fits { Ok(()) } else { Err(StudyError::Study { rule: rule() }) }
+}

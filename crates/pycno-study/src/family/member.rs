@@ -1,0 +1,263 @@
+//! One size of a family: first weights, one stable run, a fall for every budget, scores.
+
+use std::path::{Path, PathBuf};
+
+use pycno_eval::{EvalOptions, Journal, TaskOutcome, evaluate, task_score};
+use pycno_model::{
+    Checkpoint, Decoder, ModelSpec,
+    hf::{self, SaveDtype},
+    initial,
+};
+use pycno_prune::fingerprint;
+use pycno_train::{
+    HeldOut, LanguageModel, Recovered, StepEvent, TrainConfig, TrainContext,
+    TrainError, held_out_loss, train_branches,
+};
+use pycno_units::{ParamCount, TokenCount};
+use serde::{Deserialize, Serialize};
+
+use super::{FamilyConfig, Shared, SizeConfig, Trained};
+use crate::{
+    StudyError,
+    store::{StageId, json, read_json},
+};
+
+const MODEL: &str = "model";
+const SUMMARY: &str = "summary.json";
+const OUTCOMES: &str = "outcomes.json";
+/// Steps of the log a budget gets.
+const LOGGED: u64 = 400;
+/// Looks at the held-out text a budget gets.
+const LOOKS: u64 = 10;
+
+/// A size of the family.
+pub(super) struct Member<'a> {
+    size: &'a SizeConfig,
+    spec: ModelSpec,
+    pub(super) params: ParamCount,
+    training: TrainConfig,
+    budgets: Vec<TokenCount>,
+}
+
+/// What is kept of a run beside the weights.
+#[derive(Debug, Deserialize, Serialize)]
+struct Summary {
+    tokens: TokenCount,
+    steps: usize,
+    skipped: usize,
+    held_out_loss: f64,
+}
+
+/// Why a branch cannot be kept: the loop's reasons, or the run folder's.
+enum Failed {
+    Train(TrainError),
+    Study(StudyError),
+}
+
+impl From<TrainError> for Failed {
+    fn from(error: TrainError) -> Self {
+        Self::Train(error)
+    }
+}
+
+impl From<StudyError> for Failed {
+    fn from(error: StudyError) -> Self {
+        Self::Study(error)
+    }
+}
+
+impl<'a> Member<'a> {
+    pub(super) fn new(
+        config: &'a FamilyConfig,
+        size: &'a SizeConfig,
+        vocab: usize,
+    ) -> Result<Self, StudyError> {
+        let spec = config.spec(size, vocab);
+        let params = spec.param_counts().non_embedding;
+        let mut budgets = config.train.budgets.clone();
+        budgets.sort_unstable();
+        budgets.dedup();
+        Ok(Self { size, training: config.training(params)?, params, spec, budgets })
+    }
+
+    /// Operations of training on all budgets.
+    pub(super) fn cost(&self, shared: &Shared<'_>) -> Result<f64, StudyError> {
+        let seq = shared.file.config.data.length + 1;
+        let mut before = 0;
+        let mut steps = 0;
+        for tokens in &self.budgets {
+            let schedule = self.of(*tokens).schedule(seq).map_err(|error| self.failed(error))?;
+            steps += schedule.stable().saturating_sub(before) + schedule.steps() - schedule.stable();
+            before = schedule.stable();
+        }
+        Ok(steps as f64 * self.step_cost(seq))
+    }
+
+    /// `6 N` operations a token; the head counts, lookups do not.
+    fn step_cost(&self, seq: usize) -> f64 {
+        let weights = self.params.0 + (self.spec.vocab * self.spec.d_model) as f64;
+        6.0 * weights * self.training.tokens_a_step(seq) as f64
+    }
+
+    fn of(&self, tokens: TokenCount) -> TrainConfig {
+        TrainConfig { tokens, ..self.training.clone() }
+    }
+
+    fn failed(&self, source: TrainError) -> StudyError {
+        StudyError::Train { student: self.size.name.clone(), source }
+    }
+
+    fn name(&self, tokens: TokenCount) -> String {
+        format!("{}-{tokens}", self.size.name)
+    }
+
+    /// Trains what is not there yet, then scores all.
+    pub(super) fn train(&self, shared: &Shared<'_>) -> Result<Vec<Trained>, StudyError> {
+        let ids =
+            self.budgets.iter().map(|tokens| self.stage(shared, *tokens)).collect::<Result<Vec<_>, _>>()?;
+        let missing: Vec<TokenCount> = self
+            .budgets
+            .iter()
+            .zip(&ids)
+            .filter(|(_, id)| shared.store.finished(id).is_none())
+            .map(|(tokens, _)| *tokens)
+            .collect();
+        if missing.is_empty() {
+            let cost = self.cost(shared)?;
+            shared.progress().reused(&self.size.name, cost);
+        } else {
+            self.branches(shared, &missing)?;
+        }
+        let scored = self.budgets.iter().zip(&ids).map(|(tokens, id)| self.scored(shared, *tokens, id));
+        scored.collect()
+    }
+
+    fn stage(&self, shared: &Shared<'_>, tokens: TokenCount) -> Result<StageId, StudyError> {
+        let config = &shared.file.config;
+        let settings = (&self.spec, self.of(tokens), config.family.seed, shared.run.around.device.to_string());
+        let hash = &shared.train.manifest.hash;
+        StageId::new(&self.name(tokens), &settings, &[hash, shared.tokenizer.hash()])
+    }
+
+    /// Where the loop keeps its checkpoints until the last budget is done.
+    fn work(&self, shared: &Shared<'_>) -> Result<PathBuf, StudyError> {
+        let largest = self.training.tokens;
+        let id = self.stage(shared, largest)?;
+        shared.store.work(&StageId::new(&format!("{}-run", self.size.name), &id.hash(), &[])?)
+    }
+
+    fn branches(&self, shared: &Shared<'_>, missing: &[TokenCount]) -> Result<(), StudyError> {
+        let config = &shared.file.config;
+        let (seed, seq) = (config.family.seed, config.data.length + 1);
+        let first = Checkpoint {
+            files: shared.files.clone(),
+            ..initial(&self.spec, seed.split("first weights"))
+        };
+        let work = self.work(shared)?;
+        let (cost, tokens) = (self.step_cost(seq), self.training.tokens_a_step(seq));
+        let mut lost = None;
+        let steps = self.training.steps(seq);
+        let mut on_step = |step: &StepEvent| {
+            let keep = step.step.is_multiple_of((steps / LOGGED).max(1));
+            if let Err(error) = shared.progress().step(&self.size.name, step, (cost, tokens, keep)) {
+                lost.get_or_insert(error);
+            }
+        };
+        let context = TrainContext {
+            device: shared.run.around.device.open()?,
+            seed: seed.split("order"),
+            checkpoint_dir: &work,
+            held_out: Some(HeldOut {
+                sequences: &shared.held_out.sequences,
+                every: (steps / LOOKS).max(1),
+            }),
+            on_step: &mut on_step,
+        };
+        let objective = LanguageModel::default();
+        let mut publish = |tokens, done: Recovered| self.publish(shared, tokens, &done);
+        let data = &shared.train.sequences;
+        train_branches(&first, data, &objective, (&self.training, missing), context, &mut publish)
+            .map_err(|failed| match failed {
+                Failed::Train(error) => self.failed(error),
+                Failed::Study(error) => error,
+            })?;
+        std::fs::remove_dir_all(&work)
+            .map_err(|source| StudyError::WriteFile { path: work.clone(), source })?;
+        lost.map_or(Ok(()), Err)
+    }
+
+    fn publish(
+        &self,
+        shared: &Shared<'_>,
+        tokens: TokenCount,
+        done: &Recovered,
+    ) -> Result<(), Failed> {
+        let id = self.stage(shared, tokens)?;
+        let device = shared.run.around.device.open()?;
+        let model = Decoder::new(&done.student, &device).map_err(StudyError::from)?;
+        let summary = Summary {
+            tokens: done.steps.last().map_or(TokenCount(0), |step| step.tokens),
+            steps: done.steps.len(),
+            skipped: done.steps.iter().filter(|step| step.skipped).count(),
+            held_out_loss: held_out_loss(&model, &shared.held_out.sequences)?,
+        };
+        let prepared = shared.store.prepare(&id)?;
+        hf::write(&done.student, &prepared.join(MODEL), SaveDtype::F32).map_err(StudyError::from)?;
+        crate::store::write_json(&prepared.join(SUMMARY), &summary)?;
+        shared.store.publish(&id, &prepared)?;
+        Ok(())
+    }
+
+    fn scored(
+        &self,
+        shared: &Shared<'_>,
+        tokens: TokenCount,
+        id: &StageId,
+    ) -> Result<Trained, StudyError> {
+        let name = self.name(tokens);
+        let missing = || StudyError::Study { rule: format!("{name} was not finished") };
+        let stage = shared.store.finished(id).ok_or_else(missing)?;
+        let folder = stage.join(MODEL);
+        let summary: Summary = read_json(&stage.join(SUMMARY))?;
+        let outcomes = self.outcomes(shared, &folder, &name)?;
+        let failed = |source| StudyError::Eval { model: name.clone(), source: Box::new(source) };
+        let scores =
+            outcomes.iter().map(task_score).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        Ok(Trained {
+            size: self.size.name.clone(),
+            params: self.params,
+            tokens: summary.tokens,
+            held_out_loss: summary.held_out_loss,
+            scores,
+            folder,
+            name,
+        })
+    }
+
+    fn outcomes(
+        &self,
+        shared: &Shared<'_>,
+        folder: &Path,
+        name: &str,
+    ) -> Result<Vec<TaskOutcome>, StudyError> {
+        let checkpoint = hf::read(folder)?;
+        let asked: Vec<_> =
+            shared.tasks.iter().map(|items| (&items.task, &items.prompts_hash)).collect();
+        let device = shared.run.around.device;
+        let inputs = [fingerprint(&checkpoint), shared.tokenizer.hash().to_owned()];
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let id = StageId::new(&format!("{name}-eval"), &(asked, device.to_string()), &inputs)?;
+        if let Some(done) = shared.store.finished(&id) {
+            return read_json(&done.join(OUTCOMES));
+        }
+        let path = shared.store.work(&id)?.join("journal.jsonl");
+        let journal = Journal { path, key: id.hash().to_owned() };
+        let options = EvalOptions { journal: Some(journal), ..EvalOptions::default() };
+        let model = Decoder::new(&checkpoint, &device.open()?)?;
+        let found = evaluate(&model, &shared.tokenizer, &shared.tasks, &options, &mut |_| {});
+        let failed = |source| StudyError::Eval { model: name.to_owned(), source: Box::new(source) };
+        let outcomes = found.map_err(failed)?;
+        shared.store.publish_file(&id, OUTCOMES, &json(Path::new(OUTCOMES), &outcomes)?)?;
+        Ok(outcomes)
+    }
+}

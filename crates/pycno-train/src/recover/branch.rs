@@ -1,0 +1,58 @@
+//! Branched decays: one stable run, and from it a fall for every budget of tokens.
+//!
+//! A run of WSD is the same up to where it begins to fall, whatever its budget, so several budgets cost
+//! little more than the largest (Haegele et al. 2024, [arXiv:2405.18392](https://arxiv.org/abs/2405.18392),
+//! section 5).
+
+use pycno_model::Checkpoint;
+use pycno_units::TokenCount;
+
+use super::{Leg, Recovered, TrainContext, Training, identity::run_hash};
+use crate::{Objective, TrainConfig, TrainError, checkpoint};
+
+/// Trains a student on several budgets of tokens, the least first; each ends in the same bits as
+/// [`train`](super::train) with that budget would, if the warm-up is in tokens.
+///
+/// `config.tokens` is the largest budget of the whole run: it names the stable run, so that one that
+/// was killed goes on. `budgets` are those still to be done. What is found in `checkpoint_dir` is continued;
+/// it is the caller's to remove it after the last.
+///
+/// # Errors
+///
+/// As [`train`](super::train); [`TrainError::Branch`] if the stable run is past where a budget leaves it;
+/// and what `on_branch` fails with.
+pub fn train_branches<E: From<TrainError>>(
+    student: &Checkpoint,
+    data: &[Vec<u32>],
+    objective: &dyn Objective,
+    (config, budgets): (&TrainConfig, &[TokenCount]),
+    ctx: TrainContext<'_>,
+    on_branch: &mut dyn FnMut(TokenCount, Recovered) -> Result<(), E>,
+) -> Result<(), E> {
+    let TrainContext { device, seed, checkpoint_dir, held_out, on_step } = ctx;
+    let every = config.checkpoint_every.get();
+    let mut budgets = budgets.to_vec();
+    budgets.sort_unstable();
+    let trunk = Training::new(student, data, objective, config, (&device, seed))?;
+    let hash = run_hash(student, data, (objective.name(), config, seed))?;
+    let hash = format!("{hash} without decay");
+    let folder = checkpoint_dir.join("stable");
+    let mut leg = Leg { folder: &folder, hash, every, held_out: None, on_step };
+    let mut trunk = leg.resumed(trunk.without_decay(), &device)?;
+    for tokens in budgets {
+        let end = trunk.branch(tokens)?.schedule().stable();
+        if trunk.taken() > end {
+            return Err(TrainError::Branch { tokens, end, taken: trunk.taken() }.into());
+        }
+        trunk = leg.advance(trunk, end)?;
+        let own = TrainConfig { tokens, ..config.clone() };
+        let folder = checkpoint_dir.join(tokens.0.to_string());
+        let hash = run_hash(student, data, (objective.name(), &own, seed))?;
+        let mut fall = Leg { folder: &folder, hash, every, held_out, on_step: leg.on_step };
+        let branch = fall.resumed(trunk.branch(tokens)?, &device)?;
+        let steps = branch.steps();
+        on_branch(tokens, fall.advance(branch, steps)?.recovered(student))?;
+        checkpoint::remove(&folder)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! A run in memory: what stays the same, what a step changes.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use pycno_data::Batches;
+use pycno_model::{Checkpoint, Decoder};
+use pycno_record::RecoveryStep;
+use pycno_units::{Seed, TokenCount};
+
+use super::{
+    Recovered, StepEvent,
+    gradients::batch_gradients,
+    guard,
+    identity::check_data,
+};
+use crate::{
+    Objective, Schedule, TrainConfig, TrainError,
+    checkpoint::State,
+    optimizer::{Optimizer, Rates, clip_scale, global_norm},
+};
+
+/// A run in memory, step by step; [`train`](super::train) is this with checkpoints.
+#[expect(missing_debug_implementations, reason = "holds an objective")]
+pub struct Training<'a> {
+    run: Run<'a>,
+    pub(super) state: State,
+}
+
+impl<'a> Training<'a> {
+    /// Puts a student on a device, before its first step; the seed decides the order of the sequences.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`] if data or settings do not fit, or the student is not a model.
+    pub fn new(
+        student: &Checkpoint,
+        data: &[Vec<u32>],
+        objective: &'a dyn Objective,
+        config: &TrainConfig,
+        (device, seed): (&Device, Seed),
+    ) -> Result<Self, TrainError> {
+        let seq = check_data(data, student.spec.vocab)?;
+        let batches = Batches::new(data.to_vec(), config.batch.get(), seed.split("batches"))
+            .map_err(|source| TrainError::Batches { source })?;
+        let run = Run {
+            schedule: config.schedule(seq)?,
+            batches: Arc::new(batches),
+            seq,
+            objective,
+            config: config.clone(),
+        };
+        let student =
+            Decoder::new(student, device).map_err(|source| TrainError::Student { source })?;
+        let state = State { student, optimizer: Optimizer::default(), steps: Vec::new() };
+        Ok(Self { run, state })
+    }
+
+    /// Takes the next step; one after the last of the schedule has a learning rate of 0.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`] if the objective fails, loss or gradient stop being finite, or too many losses in a
+    /// row are spikes; the run is lost then.
+    pub fn step(self) -> Result<(Self, StepEvent), TrainError> {
+        let step = self.taken() + 1;
+        let (state, event) = self.run.step(self.state, step)?;
+        Ok((Self { run: self.run, state }, event))
+    }
+
+    /// The student as it is now.
+    pub const fn student(&self) -> &Decoder {
+        &self.state.student
+    }
+
+    /// Steps taken.
+    pub fn taken(&self) -> u64 {
+        self.state.steps.len() as u64
+    }
+
+    /// Steps of the whole run.
+    pub const fn steps(&self) -> u64 {
+        self.run.schedule.steps()
+    }
+
+    pub(super) const fn schedule(&self) -> Schedule {
+        self.run.schedule
+    }
+
+    /// The same run without its fall.
+    pub(super) fn without_decay(self) -> Self {
+        let schedule = self.run.schedule.without_decay();
+        Self { run: Run { schedule, ..self.run }, ..self }
+    }
+
+    /// A run of another budget that goes on from here.
+    pub(super) fn branch(&self, tokens: TokenCount) -> Result<Self, TrainError> {
+        let config = TrainConfig { tokens, ..self.run.config.clone() };
+        let schedule = config.schedule(self.run.seq)?;
+        let run = Run { schedule, config, batches: Arc::clone(&self.run.batches), ..self.run };
+        Ok(Self { run, state: self.state.clone() })
+    }
+
+    /// What became of the student.
+    pub(super) fn recovered(self, student: &Checkpoint) -> Recovered {
+        let State { student: trained, steps, .. } = self.state;
+        Recovered { student: Checkpoint { tensors: trained.tensors(), ..student.clone() }, steps }
+    }
+}
+
+/// What stays the same from step to step.
+struct Run<'a> {
+    schedule: Schedule,
+    batches: Arc<Batches>,
+    seq: usize,
+    objective: &'a dyn Objective,
+    config: TrainConfig,
+}
+
+impl Run<'_> {
+    fn step(&self, state: State, step: u64) -> Result<(State, StepEvent), TrainError> {
+        let State { mut student, mut optimizer, mut steps } = state;
+        let batch = self.batches.step(step - 1);
+        let found = batch_gradients(&student, &batch, self.objective, &self.config)?;
+        let (gradient_norm, gradients) = global_norm(found.gradients);
+        let loss = found.loss;
+        if !(loss.is_finite() && gradient_norm.is_finite()) {
+            return Err(TrainError::Diverged { step, loss, gradient_norm });
+        }
+        let learning_rate = self.schedule.at(step);
+        let skipped = guard::is_spike(loss, &steps, self.config.spike)?;
+        if !skipped {
+            let rates = Rates {
+                learning_rate,
+                weight_decay: self.config.weight_decay,
+                gradient_scale: clip_scale(gradient_norm, self.config.clip),
+            };
+            student = optimizer.step(student, gradients, rates);
+        }
+        let tokens = TokenCount(step * self.config.tokens_a_step(self.seq));
+        steps.push(RecoveryStep { step, tokens, loss, learning_rate, gradient_norm, skipped });
+        let event = StepEvent {
+            step,
+            steps: self.schedule.steps(),
+            tokens,
+            loss,
+            learning_rate,
+            gradient_norm,
+            skipped,
+            metrics: found.metrics,
+        };
+        Ok((State { student, optimizer, steps }, event))
+    }
+}
