@@ -31,7 +31,7 @@ struct GoldenItem {
 #[expect(clippy::unwrap_used, reason = "a task that cannot be read fails the test")]
 fn first(data: &Path, name: &str, n: usize) -> TaskItems {
     let selection = Selection { limit: None, seed: Seed(0) };
-    let mut items = items::load(&task::builtin(name).unwrap(), data, selection).unwrap();
+    let mut items = items::load(&task::builtin(name).unwrap(), Some(data), selection).unwrap();
     items.items.truncate(n);
     items.window_limit = Some(n);
     items
@@ -114,7 +114,7 @@ fn every_task_file_matches_its_data() {
     let counts: Vec<(&str, usize, usize)> = task::builtin_names()
         .into_iter()
         .map(|name| {
-            let items = items::load(&task::builtin(name).unwrap(), &data, selection).unwrap();
+            let items = items::load(&task::builtin(name).unwrap(), Some(&data), selection).unwrap();
             (name, items.items.len(), items.n_available)
         })
         .collect();
@@ -134,7 +134,7 @@ fn every_task_file_matches_its_data() {
 fn a_limited_blimp_has_two_pairs_of_each_paradigm() {
     let Some(data) = data_dir_for("a_limited_blimp_has_two_pairs_of_each_paradigm") else { return };
     let selection = Selection { limit: Some(134), seed: Seed(1) };
-    let blimp = items::load(&task::builtin("blimp").unwrap(), &data, selection).unwrap();
+    let blimp = items::load(&task::builtin("blimp").unwrap(), Some(&data), selection).unwrap();
     let mut counts: BTreeMap<Option<String>, usize> = BTreeMap::new();
     for item in blimp.items {
         *counts.entry(item.stratum).or_default() += 1;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf};
 
 use burn::tensor::Device;
-use pycno_train::{LanguageModel, LearningRate, Share, TrainConfig, Training};
+use pycno_train::{LanguageModel, LearningRate, Phase, Share, TrainConfig, Training};
 use pycno_units::{Seed, TokenCount};
 
 use crate::fixture;
@@ -13,7 +13,8 @@ const TOLERANCE: f64 = 1e-5;
 
 fn config(batch: usize) -> TrainConfig {
     let batch = NonZeroUsize::new(batch).unwrap();
-    let (warmup, decay) = (Share::try_from(0.0).unwrap(), Share::try_from(0.0).unwrap());
+    let (warmup, decay) =
+        (Phase::Share(Share::try_from(0.0).unwrap()), Phase::Share(Share::try_from(0.0).unwrap()));
     let learning_rate = LearningRate::try_from(1e-3).unwrap();
     let whole = TrainConfig::new(TokenCount(1 << 20));
     TrainConfig { batch, micro_batch: batch, warmup, decay, learning_rate, ..whole }

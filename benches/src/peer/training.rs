@@ -12,7 +12,8 @@ use burn::tensor::Device;
 use pycno_distill::{ForwardKl, HeadPair};
 use pycno_model::{Decoder, hf};
 use pycno_train::{
-    Gradients, LanguageModel, Objective, Phase, Share, StudentOutputs, TrainConfig, TrainError, Training,
+    Gradients, LanguageModel, Objective, Phase, Share, StudentOutputs, TrainConfig, TrainError,
+    Training,
 };
 use pycno_units::{Seed, TokenCount};
 use serde_json::json;
@@ -60,7 +61,13 @@ pub fn serve<R: BufRead, W: Write>(
 fn config(batch: usize) -> anyhow::Result<TrainConfig> {
     let batch = NonZeroUsize::new(batch).context("a batch of no sequences")?;
     let none = Phase::Share(Share::try_from(0.0)?);
-    Ok(TrainConfig { batch, micro_batch: batch, warmup: none, decay: none, ..TrainConfig::new(MANY) })
+    Ok(TrainConfig {
+        batch,
+        micro_batch: batch,
+        warmup: none,
+        decay: none,
+        ..TrainConfig::new(MANY)
+    })
 }
 
 fn objective(work: &Work, folder: &Path, device: &Device) -> anyhow::Result<Box<dyn Objective>> {

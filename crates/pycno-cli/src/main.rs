@@ -35,6 +35,11 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Cost(arguments) => verbs::cost::cost(&arguments),
         Verb::Advise(verb) => verbs::advise::advise(&verb),
         Verb::Report(arguments) => verbs::report::report(&arguments),
+        Verb::Ls => {
+            verbs::shipped::ls();
+            Ok(())
+        }
+        Verb::Cp(arguments) => verbs::shipped::cp(&arguments),
         Verb::Doctor(arguments) => verbs::doctor::doctor(&arguments),
     }
 }

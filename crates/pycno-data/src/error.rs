@@ -9,7 +9,9 @@ use crate::manifest::Role;
 #[non_exhaustive]
 pub enum DataError {
     /// A text of the lab that there is none of.
-    #[error("the lab has no text {name:?}, expected lab:train or, with a count of tokens, such as lab:train/16M")]
+    #[error(
+        "the lab has no text {name:?}, expected lab:train or, with a count of tokens, such as lab:train/16M"
+    )]
     LabText {
         /// As written.
         name: String,

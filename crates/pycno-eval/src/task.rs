@@ -214,12 +214,16 @@ pub fn builtin_names() -> Vec<&'static str> {
 ///
 /// [`EvalError::UnknownTask`] with the names there are.
 pub fn builtin(name: &str) -> Result<Task, EvalError> {
-    let found = BUILTIN.iter().find(|(known, _)| *known == name);
-    let (_, text) = found.ok_or_else(|| EvalError::UnknownTask {
+    let text = builtin_text(name).ok_or_else(|| EvalError::UnknownTask {
         name: name.to_owned(),
         known: builtin_names().into_iter().map(str::to_owned).collect(),
     })?;
     Task::parse(text, name)
+}
+
+/// The file of a task that comes with pycno.
+pub fn builtin_text(name: &str) -> Option<&'static str> {
+    BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
 #[cfg(test)]

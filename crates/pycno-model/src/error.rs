@@ -101,6 +101,12 @@ pub enum ModelError {
         /// The source as written.
         source_text: String,
     },
+    /// A model that should travel in the program.
+    #[error("this program carries no model {name}")]
+    NotShipped {
+        /// The name as written.
+        name: String,
+    },
     /// A hub download that failed.
     #[cfg(feature = "hub")]
     #[error("cannot fetch {file} of {repo} from the hub")]

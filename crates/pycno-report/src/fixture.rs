@@ -273,6 +273,7 @@ fn recovery([first, last]: [f64; 2]) -> Recovery {
             loss: last + (first - last) * (-(step as f64) / 140.0).exp() + wobble,
             learning_rate: 3e-4,
             gradient_norm: 1.0,
+            skipped: false,
         }
     };
     Recovery {

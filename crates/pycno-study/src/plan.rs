@@ -41,6 +41,7 @@ pub(crate) fn planned(study: &Study, teacher: &ModelSpec) -> Result<Vec<PlannedM
     let mut models = vec![model("teacher", None, loaded, teacher)];
     for student in &study.config.student {
         let from = student.from.as_deref().unwrap_or("teacher");
+        let from = student.native.as_ref().map_or(from, |native| &native.shape_of);
         let parent = shapes.iter().find(|(name, _)| *name == from).map_or(teacher, |(_, s)| s);
         let spec = match &student.prune {
             Some(config) => shape_after(config, parent)
@@ -72,7 +73,9 @@ fn steps(student: &StudentConfig) -> Vec<String> {
     let recover = student.recover.as_ref();
     let recover =
         recover.map(|r| format!("{} on {}", crate::recover::in_words(&r.objective), r.tokens));
-    prune.into_iter().chain(recover).collect()
+    let native = student.native.as_ref();
+    let native = native.map(|native| format!("from scratch, in the shape of {}", native.shape_of));
+    native.into_iter().chain(prune).chain(recover).collect()
 }
 
 /// Shape a method leaves. Which layers stay is known only after measuring, so depth counts on the

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pycno_density::Ruler;
 use pycno_eval::Task;
-use pycno_model::source::{self, Source};
+use pycno_model::source::Source;
 
 use crate::{StudyConfig, StudyError, StudyFile, Surroundings, config::Checkpoint, shipped};
 
@@ -56,6 +56,6 @@ impl Study {
             Checkpoint::Elsewhere(Source::Gguf(path)) => Source::Gguf(self.folder.join(path)),
             Checkpoint::Elsewhere(remote) => remote.clone(),
         };
-        Ok(source::open(&source, &self.around.remote())?)
+        shipped::open(&source, &self.around.remote())
     }
 }

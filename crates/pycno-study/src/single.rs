@@ -7,7 +7,7 @@ use pycno_eval::{EvalOptions, Journal, Selection, TaskItems, evaluate, items, ta
 use pycno_model::{
     Checkpoint, Decoder, ParamCounts,
     hf::{self, SaveDtype},
-    source::{self, Source},
+    source::Source,
 };
 use pycno_prune::{Provenance, PruneConfig, Statistics, fingerprint, plan, slice};
 use pycno_record::{TaskScore, atomic};
@@ -64,7 +64,7 @@ pub fn prune(
     if order.out.exists() {
         return Err(StudyError::Exists { path: order.out.clone() });
     }
-    let checkpoint = source::open(&order.teacher, &around.remote())?;
+    let checkpoint = shipped::open(&order.teacher, &around.remote())?;
     let statistics = measure(order, &checkpoint, around, watch)?;
     let plan = plan(&order.config, &statistics, &checkpoint.spec).map_err(failed)?;
     let student = slice(&checkpoint, &plan).map_err(failed)?;
@@ -119,7 +119,7 @@ pub fn eval(
     let failed =
         |source| StudyError::Eval { model: order.model.to_string(), source: Box::new(source) };
     let tasks = tasks(order, around)?;
-    let checkpoint = source::open(&order.model, &around.remote())?;
+    let checkpoint = shipped::open(&order.model, &around.remote())?;
     let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
     let decoder = Decoder::new(&checkpoint, &around.device.open()?)?;
     if let Some(out) = &order.out {

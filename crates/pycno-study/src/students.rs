@@ -5,13 +5,14 @@ use std::path::Path;
 use pycno_model::{
     Checkpoint,
     hf::{self, SaveDtype},
+    initial,
 };
 use pycno_prune::{PruneConfig, fingerprint, plan, slice};
 use pycno_record::{Role, atomic};
 
 use crate::{
     StudyError,
-    config::{ExportDtype, StudentConfig},
+    config::{ExportDtype, NativeConfig, StudentConfig},
     model::{Model, Weights},
     recover::recovered,
     resolve::Study,
@@ -32,13 +33,16 @@ pub(crate) fn make(
     student: &StudentConfig,
     models: &[Model],
 ) -> Result<Model, StudyError> {
-    let parent = parent(student, models);
+    let parent = match &student.native {
+        Some(native) => from_scratch(study, native, models)?,
+        None => parent(student, models).clone(),
+    };
     let mut made = Model {
         name: student.name.clone(),
         role: Role::Student,
         from: student.from.clone(),
         recovery: None,
-        ..parent.clone()
+        ..parent
     };
     if let Some(config) = &student.prune {
         made = pruned(stage, study, texts, made, config)?;
@@ -47,6 +51,26 @@ pub(crate) fn make(
         made = recovered(stage, study, texts, made, (config, &models[0]))?;
     }
     Ok(made)
+}
+
+/// A model in the shape of another before its first step; it speaks the teacher's tokens.
+fn from_scratch(
+    study: &Study,
+    native: &NativeConfig,
+    models: &[Model],
+) -> Result<Model, StudyError> {
+    let named = models.iter().find(|model| model.name == native.shape_of);
+    let (shaped, teacher) = (named.unwrap_or(&models[0]), &models[0]);
+    let spec = shaped.checkpoint()?.spec;
+    let seed = study.config.study.seed.split("first weights");
+    let Checkpoint { files, config, .. } = teacher.checkpoint()?;
+    let checkpoint = Checkpoint { files, config, ..initial(&spec, seed) };
+    Ok(Model {
+        made_by: vec![format!("from scratch, in the shape of {}", shaped.name)],
+        hash: fingerprint(&checkpoint),
+        weights: Weights::Held(Box::new(checkpoint)),
+        ..teacher.clone()
+    })
 }
 
 /// The model a student is made from; `check` has seen that it exists.

@@ -62,9 +62,8 @@ fn write(aside: &Path, run: &str, state: &State) -> Result<(), TrainError> {
     let content = content_hash(views.iter().map(|(name, x)| (name.as_str(), x.data())), &steps);
     let head = [("run", run.to_owned()), ("steps", steps), ("content", content)];
     let head = head.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    safetensors::serialize_to_file(views, Some(head), aside).map_err(|source| {
-        TrainError::Format { action: "write", path: aside.to_owned(), source }
-    })?;
+    safetensors::serialize_to_file(views, Some(head), aside)
+        .map_err(|source| TrainError::Format { action: "write", path: aside.to_owned(), source })?;
     File::open(aside).and_then(|file| file.sync_all()).map_err(io_error("sync", aside))
 }
 
@@ -74,7 +73,7 @@ fn content_hash<'a>(
     steps: &str,
 ) -> String {
     let mut tensors: Vec<_> = tensors.collect();
-    tensors.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    tensors.sort_unstable_by_key(|(name, _)| *name);
     let mut hash = Sha256::new();
     for (name, bytes) in tensors {
         hash.update(name);

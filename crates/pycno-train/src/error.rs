@@ -90,7 +90,9 @@ pub enum TrainError {
         in_a_row: usize,
     },
     /// A budget whose end the stable run has gone past.
-    #[error("a run of {tokens} tokens leaves the stable one at step {end}, which has taken {taken}")]
+    #[error(
+        "a run of {tokens} tokens leaves the stable one at step {end}, which has taken {taken}"
+    )]
     Branch {
         /// The budget.
         tokens: TokenCount,

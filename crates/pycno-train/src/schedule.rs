@@ -31,6 +31,7 @@ impl Schedule {
     }
 
     /// The same without its fall: a run that others branch off from.
+    #[must_use]
     pub const fn without_decay(self) -> Self {
         Self { decay: 0, ..self }
     }

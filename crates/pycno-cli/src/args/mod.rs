@@ -44,6 +44,7 @@ Examples:
   pycno cost --trend census.csv --training-usd 5e6 --profit-usd-per-month 2e6
   pycno advise score --ruler densing-2025 --score 60 --tokens 2T
   pycno report runs/smollm2-depth-or-width
+  pycno cp quickstart study.toml
 
 Exit codes: 0 done, 1 failed, 2 unusable arguments.";
 
@@ -73,6 +74,10 @@ pub(crate) enum Verb {
     Advise(AdviseVerb),
     /// Make a run's report again from its record.
     Report(ReportArguments),
+    /// List what travels in this program: experiments, models, rulers, tasks.
+    Ls,
+    /// Write one of those out.
+    Cp(CpArguments),
     /// Say what this machine and this build can do.
     Doctor(DoctorArguments),
 }
@@ -209,6 +214,21 @@ pub(crate) struct ReportArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
+
+#[derive(Args, Debug)]
+#[command(after_help = CP_EXAMPLES)]
+pub(crate) struct CpArguments {
+    /// The name, as `pycno ls` shows it.
+    pub(crate) name: String,
+    /// File, or folder for a model or tokenizer; must not exist.
+    pub(crate) to: PathBuf,
+}
+
+const CP_EXAMPLES: &str = "\
+Examples:
+  pycno cp quickstart study.toml
+  pycno cp lab:teacher teacher
+  pycno cp pythia pythia.toml";
 
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArguments {

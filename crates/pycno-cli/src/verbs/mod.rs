@@ -15,6 +15,7 @@ pub(crate) mod prune;
 pub(crate) mod report;
 pub(crate) mod ruler;
 pub(crate) mod run;
+pub(crate) mod shipped;
 pub(crate) mod train;
 pub(crate) mod trend;
 

@@ -30,7 +30,7 @@ mod words;
 mod world;
 
 pub use items::{FILES, task_file};
-pub use texts::corpus;
 pub use question::{Question, Skill};
+pub use texts::corpus;
 pub use words::tokenizer_files;
 pub use world::{Difficulty, World};

@@ -15,8 +15,7 @@ enum Operation {
     Min,
 }
 
-const OPERATIONS: [Operation; 4] =
-    [Operation::Add, Operation::Sub, Operation::Max, Operation::Min];
+const OPERATIONS: [Operation; 4] = [Operation::Add, Operation::Sub, Operation::Max, Operation::Min];
 
 impl Operation {
     const fn name(self) -> &'static str {
@@ -48,7 +47,8 @@ struct Program {
 impl Program {
     fn drawn(operations: usize, draw: &mut Draw) -> Self {
         let first = draw.below(NUMBERS);
-        let rest = (0..operations).map(|_| (draw.below(NUMBERS), *draw.pick(&OPERATIONS))).collect();
+        let rest =
+            (0..operations).map(|_| (draw.below(NUMBERS), *draw.pick(&OPERATIONS))).collect();
         Self { first, rest }
     }
 

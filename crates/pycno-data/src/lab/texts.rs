@@ -152,7 +152,10 @@ mod tests {
         assert!(long.documents().zip(&short).all(|(a, b)| a == *b));
         assert!(long.documents().count() > short.len());
         assert_eq!(text(1000).sha256, text(3000).sha256);
-        assert_ne!(text(1000).sha256, World::new(Seed(1), world.difficulty).corpus("x", TokenCount(9)).sha256);
+        assert_ne!(
+            text(1000).sha256,
+            World::new(Seed(1), world.difficulty).corpus("x", TokenCount(9)).sha256
+        );
     }
 
     #[test]

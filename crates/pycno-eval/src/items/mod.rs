@@ -83,17 +83,21 @@ impl TaskItems {
 ///
 /// [`EvalError::MissingData`] without the file, [`EvalError::LabFile`] for one the lab has not,
 /// [`EvalError::LimitZero`], or file and line of an item that is not what the task says.
-pub fn load(task: &Task, data: Option<&Path>, selection: Selection) -> Result<TaskItems, EvalError> {
+pub fn load(
+    task: &Task,
+    data: Option<&Path>,
+    selection: Selection,
+) -> Result<TaskItems, EvalError> {
     if selection.limit == Some(0) {
         return Err(EvalError::LimitZero { task: task.name.clone() });
     }
-    let (path, bytes) = match task.lab_file() {
-        Some(name) => (PathBuf::from(&task.file), made(task, name)?),
-        None => {
-            let path = data.unwrap_or(Path::new("")).join(&task.file);
-            let bytes = read(task, &path)?;
-            (path, bytes)
-        }
+    let path = match (task.lab_file(), data) {
+        (None, Some(folder)) => folder.join(&task.file),
+        _ => PathBuf::from(&task.file),
+    };
+    let bytes = match task.lab_file() {
+        Some(name) => made(task, name)?,
+        None => read(task, &path)?,
     };
     let text = pycno_data::corpus::utf8(&path, &bytes)
         .map_err(|source| EvalError::Data { task: task.name.clone(), source })?;

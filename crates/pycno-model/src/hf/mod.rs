@@ -8,5 +8,5 @@ mod keys;
 pub(crate) mod read;
 mod write;
 
-pub use read::read;
+pub use read::{from_files, read};
 pub use write::{SaveDtype, write};

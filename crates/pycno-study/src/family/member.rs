@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use pycno_data::Tokenizer;
 use pycno_eval::{EvalOptions, Journal, TaskOutcome, evaluate, task_score};
 use pycno_model::{
     Checkpoint, Decoder, ModelSpec,
@@ -10,11 +11,12 @@ use pycno_model::{
 };
 use pycno_prune::fingerprint;
 use pycno_train::{
-    HeldOut, LanguageModel, Recovered, StepEvent, TrainConfig, TrainContext,
-    TrainError, held_out_loss, train_branches,
+    HeldOut, LanguageModel, Recovered, StepEvent, TrainConfig, TrainContext, TrainError,
+    held_out_loss, train_branches,
 };
 use pycno_units::{ParamCount, TokenCount};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{FamilyConfig, Shared, SizeConfig, Trained};
 use crate::{
@@ -50,20 +52,26 @@ struct Summary {
 
 /// Why a branch cannot be kept: the loop's reasons, or the run folder's.
 enum Failed {
-    Train(TrainError),
-    Study(StudyError),
+    Train(Box<TrainError>),
+    Study(Box<StudyError>),
 }
 
 impl From<TrainError> for Failed {
     fn from(error: TrainError) -> Self {
-        Self::Train(error)
+        Self::Train(Box::new(error))
     }
 }
 
 impl From<StudyError> for Failed {
     fn from(error: StudyError) -> Self {
-        Self::Study(error)
+        Self::Study(Box::new(error))
     }
+}
+
+/// What `config.json` says of special tokens.
+fn special_tokens(tokenizer: &Tokenizer) -> Map<String, Value> {
+    let ids = [("bos_token_id", tokenizer.bos()), ("eos_token_id", tokenizer.eos())];
+    ids.into_iter().filter_map(|(key, id)| Some((key.to_owned(), Value::from(id?)))).collect()
 }
 
 impl<'a> Member<'a> {
@@ -87,7 +95,8 @@ impl<'a> Member<'a> {
         let mut steps = 0;
         for tokens in &self.budgets {
             let schedule = self.of(*tokens).schedule(seq).map_err(|error| self.failed(error))?;
-            steps += schedule.stable().saturating_sub(before) + schedule.steps() - schedule.stable();
+            steps +=
+                schedule.stable().saturating_sub(before) + schedule.steps() - schedule.stable();
             before = schedule.stable();
         }
         Ok(steps as f64 * self.step_cost(seq))
@@ -113,8 +122,11 @@ impl<'a> Member<'a> {
 
     /// Trains what is not there yet, then scores all.
     pub(super) fn train(&self, shared: &Shared<'_>) -> Result<Vec<Trained>, StudyError> {
-        let ids =
-            self.budgets.iter().map(|tokens| self.stage(shared, *tokens)).collect::<Result<Vec<_>, _>>()?;
+        let ids = self
+            .budgets
+            .iter()
+            .map(|tokens| self.stage(shared, *tokens))
+            .collect::<Result<Vec<_>, _>>()?;
         let missing: Vec<TokenCount> = self
             .budgets
             .iter()
@@ -128,13 +140,15 @@ impl<'a> Member<'a> {
         } else {
             self.branches(shared, &missing)?;
         }
-        let scored = self.budgets.iter().zip(&ids).map(|(tokens, id)| self.scored(shared, *tokens, id));
+        let scored =
+            self.budgets.iter().zip(&ids).map(|(tokens, id)| self.scored(shared, *tokens, id));
         scored.collect()
     }
 
     fn stage(&self, shared: &Shared<'_>, tokens: TokenCount) -> Result<StageId, StudyError> {
         let config = &shared.file.config;
-        let settings = (&self.spec, self.of(tokens), config.family.seed, shared.run.around.device.to_string());
+        let settings =
+            (&self.spec, self.of(tokens), config.family.seed, shared.run.around.device.to_string());
         let hash = &shared.train.manifest.hash;
         StageId::new(&self.name(tokens), &settings, &[hash, shared.tokenizer.hash()])
     }
@@ -151,6 +165,7 @@ impl<'a> Member<'a> {
         let (seed, seq) = (config.family.seed, config.data.length + 1);
         let first = Checkpoint {
             files: shared.files.clone(),
+            config: special_tokens(&shared.tokenizer),
             ..initial(&self.spec, seed.split("first weights"))
         };
         let work = self.work(shared)?;
@@ -159,7 +174,8 @@ impl<'a> Member<'a> {
         let steps = self.training.steps(seq);
         let mut on_step = |step: &StepEvent| {
             let keep = step.step.is_multiple_of((steps / LOGGED).max(1));
-            if let Err(error) = shared.progress().step(&self.size.name, step, (cost, tokens, keep)) {
+            if let Err(error) = shared.progress().step(&self.size.name, step, (cost, tokens, keep))
+            {
                 lost.get_or_insert(error);
             }
         };
@@ -176,11 +192,17 @@ impl<'a> Member<'a> {
         let objective = LanguageModel::default();
         let mut publish = |tokens, done: Recovered| self.publish(shared, tokens, &done);
         let data = &shared.train.sequences;
-        train_branches(&first, data, &objective, (&self.training, missing), context, &mut publish)
-            .map_err(|failed| match failed {
-                Failed::Train(error) => self.failed(error),
-                Failed::Study(error) => error,
-            })?;
+        train_branches(
+            (&first, data),
+            &objective,
+            (&self.training, missing),
+            context,
+            &mut publish,
+        )
+        .map_err(|failed| match failed {
+            Failed::Train(error) => self.failed(*error),
+            Failed::Study(error) => *error,
+        })?;
         std::fs::remove_dir_all(&work)
             .map_err(|source| StudyError::WriteFile { path: work.clone(), source })?;
         lost.map_or(Ok(()), Err)
@@ -202,7 +224,8 @@ impl<'a> Member<'a> {
             held_out_loss: held_out_loss(&model, &shared.held_out.sequences)?,
         };
         let prepared = shared.store.prepare(&id)?;
-        hf::write(&done.student, &prepared.join(MODEL), SaveDtype::F32).map_err(StudyError::from)?;
+        hf::write(&done.student, &prepared.join(MODEL), SaveDtype::F32)
+            .map_err(StudyError::from)?;
         crate::store::write_json(&prepared.join(SUMMARY), &summary)?;
         shared.store.publish(&id, &prepared)?;
         Ok(())
@@ -219,7 +242,7 @@ impl<'a> Member<'a> {
         let stage = shared.store.finished(id).ok_or_else(missing)?;
         let folder = stage.join(MODEL);
         let summary: Summary = read_json(&stage.join(SUMMARY))?;
-        let outcomes = self.outcomes(shared, &folder, &name)?;
+        let outcomes = outcomes(shared, &folder, &name)?;
         let failed = |source| StudyError::Eval { model: name.clone(), source: Box::new(source) };
         let scores =
             outcomes.iter().map(task_score).collect::<Result<Vec<_>, _>>().map_err(failed)?;
@@ -233,31 +256,31 @@ impl<'a> Member<'a> {
             name,
         })
     }
+}
 
-    fn outcomes(
-        &self,
-        shared: &Shared<'_>,
-        folder: &Path,
-        name: &str,
-    ) -> Result<Vec<TaskOutcome>, StudyError> {
-        let checkpoint = hf::read(folder)?;
-        let asked: Vec<_> =
-            shared.tasks.iter().map(|items| (&items.task, &items.prompts_hash)).collect();
-        let device = shared.run.around.device;
-        let inputs = [fingerprint(&checkpoint), shared.tokenizer.hash().to_owned()];
-        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        let id = StageId::new(&format!("{name}-eval"), &(asked, device.to_string()), &inputs)?;
-        if let Some(done) = shared.store.finished(&id) {
-            return read_json(&done.join(OUTCOMES));
-        }
-        let path = shared.store.work(&id)?.join("journal.jsonl");
-        let journal = Journal { path, key: id.hash().to_owned() };
-        let options = EvalOptions { journal: Some(journal), ..EvalOptions::default() };
-        let model = Decoder::new(&checkpoint, &device.open()?)?;
-        let found = evaluate(&model, &shared.tokenizer, &shared.tasks, &options, &mut |_| {});
-        let failed = |source| StudyError::Eval { model: name.to_owned(), source: Box::new(source) };
-        let outcomes = found.map_err(failed)?;
-        shared.store.publish_file(&id, OUTCOMES, &json(Path::new(OUTCOMES), &outcomes)?)?;
-        Ok(outcomes)
+/// Every task, item by item, from an earlier run if it was done there.
+fn outcomes(
+    shared: &Shared<'_>,
+    folder: &Path,
+    name: &str,
+) -> Result<Vec<TaskOutcome>, StudyError> {
+    let checkpoint = hf::read(folder)?;
+    let asked: Vec<_> =
+        shared.tasks.iter().map(|items| (&items.task, &items.prompts_hash)).collect();
+    let device = shared.run.around.device;
+    let inputs = [fingerprint(&checkpoint), shared.tokenizer.hash().to_owned()];
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let id = StageId::new(&format!("{name}-eval"), &(asked, device.to_string()), &inputs)?;
+    if let Some(done) = shared.store.finished(&id) {
+        return read_json(&done.join(OUTCOMES));
     }
+    let path = shared.store.work(&id)?.join("journal.jsonl");
+    let journal = Journal { path, key: id.hash().to_owned() };
+    let options = EvalOptions { journal: Some(journal), ..EvalOptions::default() };
+    let model = Decoder::new(&checkpoint, &device.open()?)?;
+    let found = evaluate(&model, &shared.tokenizer, &shared.tasks, &options, &mut |_| {});
+    let failed = |source| StudyError::Eval { model: name.to_owned(), source: Box::new(source) };
+    let outcomes = found.map_err(failed)?;
+    shared.store.publish_file(&id, OUTCOMES, &json(Path::new(OUTCOMES), &outcomes)?)?;
+    Ok(outcomes)
 }

@@ -117,8 +117,7 @@ fn shared<'a>(
 
 fn tasks(file: &FamilyFile, run: &Run) -> Result<Vec<TaskItems>, StudyError> {
     let config = &file.config;
-    let selection =
-        Selection { limit: config.eval.limit, seed: config.family.seed.split("items") };
+    let selection = Selection { limit: config.eval.limit, seed: config.family.seed.split("items") };
     let load = |name: &String| {
         let task = shipped::task(name, &file.folder)?;
         items::load(&task, run.around.task_data(&task)?, selection)
@@ -151,15 +150,15 @@ fn side_by_side(
     order.sort_by(|a, b| members[*b].params.0.total_cmp(&members[*a].params.0));
     let jobs = jobs.min(members.len());
     let threads = (rayon::current_num_threads() / jobs).max(1);
-    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let results: Vec<Mutex<Option<Result<Vec<Trained>, StudyError>>>> =
-        members.iter().map(|_| Mutex::new(None)).collect();
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
-        while failed.load(Ordering::Relaxed) == 0 {
-            let Some(i) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() else { return };
-            let done = members[i].train(shared);
-            failed.fetch_add(usize::from(done.is_err()), Ordering::Relaxed);
-            *lock(&results[i]) = Some(done);
+        while let Some(i) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
+            let trained = members[i].train(shared);
+            if trained.is_err() {
+                // What others are at they may finish; nothing new begins.
+                next.store(order.len(), Ordering::Relaxed);
+            }
+            lock(&done).push((i, trained));
         }
     };
     let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -170,8 +169,9 @@ fn side_by_side(
             scope.spawn(|| pool.install(work));
         }
     });
-    let results = results.into_iter().filter_map(|result| result.into_inner().ok().flatten());
-    results.collect()
+    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    done.sort_unstable_by_key(|(i, _)| *i);
+    done.into_iter().map(|(_, trained)| trained).collect()
 }
 
 /// What a panicking thread held is as it left it; its panic ends the process anyway.

@@ -22,8 +22,7 @@ use crate::{Objective, TrainConfig, TrainError, checkpoint};
 /// As [`train`](super::train); [`TrainError::Branch`] if the stable run is past where a budget leaves it;
 /// and what `on_branch` fails with.
 pub fn train_branches<E: From<TrainError>>(
-    student: &Checkpoint,
-    data: &[Vec<u32>],
+    (student, data): (&Checkpoint, &[Vec<u32>]),
     objective: &dyn Objective,
     (config, budgets): (&TrainConfig, &[TokenCount]),
     ctx: TrainContext<'_>,

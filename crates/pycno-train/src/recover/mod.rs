@@ -16,12 +16,12 @@ use pycno_units::{Seed, TokenCount};
 
 use crate::{Objective, TrainConfig, TrainError, checkpoint};
 
+use self::identity::run_hash;
 pub use self::{
     branch::train_branches,
     held_out::{HeldOut, held_out_loss},
     run::Training,
 };
-use self::identity::run_hash;
 
 /// A student after its recovery.
 #[derive(Clone, Debug)]

@@ -8,12 +8,7 @@ use pycno_model::{Checkpoint, Decoder};
 use pycno_record::RecoveryStep;
 use pycno_units::{Seed, TokenCount};
 
-use super::{
-    Recovered, StepEvent,
-    gradients::batch_gradients,
-    guard,
-    identity::check_data,
-};
+use super::{Recovered, StepEvent, gradients::batch_gradients, guard, identity::check_data};
 use crate::{
     Objective, Schedule, TrainConfig, TrainError,
     checkpoint::State,

@@ -22,11 +22,10 @@ type Branches = BTreeMap<u64, Vec<(String, Vec<u32>)>>;
 fn branch_out(
     folder: &Path,
     budgets: &[TokenCount],
-    mut left: usize,
+    steps: usize,
 ) -> (Result<(), TrainError>, Branches) {
     let mut found = Branches::new();
-    let objective = StopAfter(Cell::new(left));
-    left = usize::MAX;
+    let objective = StopAfter(Cell::new(steps));
     let ctx = TrainContext {
         device: Device::flex(),
         seed: Seed(5),
@@ -34,13 +33,14 @@ fn branch_out(
         held_out: None,
         on_step: &mut |_| {},
     };
-    let student = model(true, 3);
-    let ended =
-        train_branches(&student, &data(6, 9), &objective, (&branching(), budgets), ctx, &mut |tokens, done| {
-            found.insert(tokens.0, bits(&done.student));
-            Ok::<(), TrainError>(())
-        });
-    assert!(left > 0);
+    let (student, config) = (model(true, 3), branching());
+    let mut on_branch = |tokens: TokenCount, done: Recovered| {
+        found.insert(tokens.0, bits(&done.student));
+        Ok::<(), TrainError>(())
+    };
+    let data = data(6, 9);
+    let settings = (&config, budgets);
+    let ended = train_branches((&student, &data), &objective, settings, ctx, &mut on_branch);
     (ended, found)
 }
 
@@ -137,7 +137,10 @@ fn a_run_is_watched_by_text_it_does_not_learn() {
     let student = model(true, 3);
     let done = train(&student, &data(6, 9), &LanguageModel::default(), &config(160, 4, 4), ctx);
     let trained = decoder(&done.unwrap().student);
-    assert_eq!(seen.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, false, true, true]);
+    assert_eq!(
+        seen.iter().map(Option::is_some).collect::<Vec<_>>(),
+        [false, true, false, true, true]
+    );
     let (expect, _) = composed(&trained, &Batch { ids: held_out.clone() });
     assert!((seen[4].unwrap() - expect).abs() < 1e-5, "{seen:?} {expect}");
 }

@@ -2,14 +2,26 @@
 
 use std::cell::Cell;
 
-use burn::tensor::{Int, TensorData, activation::log_softmax};
+use burn::{
+    module::Module as _,
+    optim::GradientsParams,
+    tensor::{Int, Tensor, TensorData, activation::log_softmax},
+};
+use pycno_data::Batch;
 use pycno_kernels::head::{HeadPair, forward_kl_head};
-use pycno_model::{HostTensor, LayerSpec, ModelSpec, RopeSpec, names};
+use pycno_model::{Decoder, HostTensor, LayerSpec, ModelSpec, RopeSpec, names};
 
 mod branches;
 
-use super::{gradients::{batch_gradients, micro_gradients}, *};
-use crate::{LanguageModel, LearningRate, NormLimit, Phase, Share};
+use super::{
+    gradients::{batch_gradients, micro_gradients},
+    *,
+};
+use crate::{
+    Gradients, LanguageModel, LearningRate, NormLimit, Phase, Share, StudentOutputs,
+    optimizer::{Optimizer, Rates, global_norm},
+    parameters,
+};
 
 /// Gradients in `f32` computed in two orders, relative to the largest entry.
 const TOLERANCE: f32 = 1e-5;

@@ -1,0 +1,153 @@
+//! Families of models through the binary: no data folder, killed and resumed, one thread or two, a full
+//! disk.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::shell::succeeded;
+
+const FAMILY: &str = r#"
+[family]
+name = "tiny"
+seed = 3
+[data]
+source = "lab:train/60K"
+tokenizer = "lab"
+length = 64
+held_out = 16
+[model]
+norm_eps = 1e-5
+rope_theta = 100.0
+tied = true
+max_positions = 128
+[train]
+budgets = ["16K", "8K", "32K"]
+learning_rate = { peak = 6e-3, at = 32e3, power = 0.25 }
+batch = 4
+warmup = "2K"
+[eval]
+tasks = ["lab_programs", "lab_programs_steps"]
+limit = 24
+[[size]]
+name = "small"
+d_model = 16
+layers = 1
+heads = 2
+kv_heads = 1
+d_hidden = 32
+[[size]]
+name = "large"
+d_model = 24
+layers = 2
+heads = 2
+kv_heads = 1
+d_hidden = 64
+"#;
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("family.toml");
+    std::fs::write(&path, FAMILY).unwrap();
+    (folder, path)
+}
+
+/// Nothing of the environment is needed.
+fn train(family: &Path, run: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pycno"));
+    command.env_clear().env("HOME", run.parent().unwrap()).stdin(Stdio::null());
+    command.arg("train").arg(family).arg("--run").arg(run).args(more);
+    command
+}
+
+fn trained(family: &Path, run: &Path, more: &[&str]) -> Output {
+    train(family, run, more).output().unwrap()
+}
+
+fn started(family: &Path, run: &Path) -> Child {
+    train(family, run, &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// The table and every model's weights.
+fn made(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let stages = std::fs::read_dir(run.join("stages")).unwrap();
+    let weights = stages.filter_map(|stage| {
+        let stage = stage.unwrap();
+        let bytes = std::fs::read(stage.path().join("model/model.safetensors")).ok()?;
+        Some((stage.file_name().to_string_lossy().into_owned(), bytes))
+    });
+    let table = ("runs.csv".to_owned(), std::fs::read(run.join("runs.csv")).unwrap());
+    weights.chain([table]).collect()
+}
+
+#[test]
+fn ten_kills_change_no_byte() {
+    let (folder, family) = folder();
+    let (killed, whole) = (folder.path().join("killed"), folder.path().join("whole"));
+    for wait in [15, 40, 70, 100, 130, 170, 210, 260, 320, 400] {
+        let mut child = started(&family, &killed);
+        sleep(Duration::from_millis(wait));
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    succeeded(&trained(&family, &killed, &[]));
+    let table = succeeded(&trained(&family, &whole, &[]));
+    assert!(table.contains("large-32.00K"), "{table}");
+    let made = made(&whole);
+    assert_eq!(made.len(), 7);
+    assert!(made == self::made(&killed));
+}
+
+#[test]
+fn threads_and_jobs_change_no_byte() {
+    let (folder, family) = folder();
+    let runs = [["1", "1"], ["2", "1"], ["2", "2"]].map(|[threads, jobs]| {
+        let run = folder.path().join(format!("{threads}-{jobs}"));
+        succeeded(&trained(&family, &run, &["--threads", threads, "--jobs", jobs]));
+        made(&run)
+    });
+    assert!(runs[0] == runs[1] && runs[1] == runs[2]);
+}
+
+#[test]
+fn a_second_process_on_one_run_is_turned_away() {
+    let (folder, family) = folder();
+    let run = folder.path().join("run");
+    let mut child = started(&family, &run);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !run.join("lock").exists() && Instant::now() < deadline {
+        sleep(Duration::from_millis(1));
+    }
+    let second = trained(&family, &run, &[]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let message = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(message.contains("another process is writing"), "{message}");
+}
+
+#[test]
+fn a_family_that_cannot_be_is_refused_by_name() {
+    let (folder, family) = folder();
+    let run = folder.path().join("run");
+    for (set, part) in [
+        ("size.0.heads=3", "\"small\""),
+        ("train.budgets=[]", "train.budgets is empty"),
+        ("train.warmup=\"1M\"", "at most 1 of the run"),
+        ("data.source=\"lab:chess\"", "lab:train/16M"),
+        ("eval.tasks=[\"lab_chess\"]", "lab_chess"),
+        ("model.max_positions=8", "lab_programs"),
+    ] {
+        let output = trained(&family, &run, &["--set", set]);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{set}");
+        assert!(message.contains(part), "{set}: {message}");
+        assert!(!run.join("runs.csv").exists());
+    }
+}
