@@ -214,12 +214,30 @@ pub fn task_score(outcome: &TaskOutcome) -> Result<TaskScore, EvalError> {
         n_available: outcome.n_available,
         score: score.map_err(refused)?,
         stderr: standard_error(&scores).filter(|_| scored).map(|error| 100.0 * error),
-        also: outcome.also.clone(),
+        also: also_of(outcome),
         gold_loss: gold_loss(&outcome.items),
         gold_bits: gold_bits(&outcome.items),
         items_hash: sha256_hex(serde_json::json!(outcome.items).to_string().as_bytes()),
         prompts_hash: outcome.prompts_hash.clone(),
     })
+}
+
+/// The outcome's other metrics and, where items have several answers, `bits_known`.
+fn also_of(outcome: &TaskOutcome) -> BTreeMap<String, f64> {
+    let mut also = outcome.also.clone();
+    if outcome.items.iter().all(|item| item.lls.len() > 1) {
+        also.insert("bits_known".to_owned(), mean(outcome.items.iter().map(bits_known)));
+    }
+    also
+}
+
+/// What a model knows of the right answer beyond that it is one of those given: `log2 n + log2 p`, where
+/// `p` is its share among them. Over facts whose values are drawn evenly this is what the model has kept of
+/// them (Allen-Zhu and Li 2024, [arXiv:2404.05405](https://arxiv.org/abs/2404.05405), section 3).
+fn bits_known(item: &ItemResult) -> f64 {
+    let top = item.lls.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let all = top + item.lls.iter().map(|ll| (ll - top).exp()).sum::<f64>().ln();
+    (item.lls.len() as f64).log2() + (-item.gold_nats - all) / std::f64::consts::LN_2
 }
 
 #[cfg(test)]
@@ -360,5 +378,26 @@ mod tests {
     fn an_outcome_without_items_has_no_score() {
         let error = task_score(&outcome_of("blimp", &[], &[])).unwrap_err().to_string();
         assert_eq!(error, "task blimp: the score is out of range");
+    }
+
+    #[test]
+    fn bits_known_are_none_for_a_guesser_and_all_for_a_knower() {
+        let of = |lls: [f64; 4]| {
+            bits_known(&ItemResult {
+                id: "0".to_owned(),
+                stratum: None,
+                score: 0.0,
+                gold_nats: -lls[2],
+                gold_tokens: 1,
+                gold_bytes: 1,
+                lls: lls.to_vec(),
+            })
+        };
+        assert!(of([-3.0; 4]).abs() < 1e-12);
+        assert!((of([-90.0, -90.0, -1.0, -90.0]) - 2.0).abs() < 1e-12);
+        // Half of what is left lies on the right one: one bit of two.
+        let [half, rest] = [0.5_f64.ln(), (0.5_f64 / 3.0).ln()];
+        assert!((of([rest, rest, half, rest]) - 1.0).abs() < 1e-12);
+        assert!(of([0.0, -90.0, -90.0, -90.0]) < -100.0);
     }
 }

@@ -174,7 +174,7 @@ pub struct TaskScore {
     pub score: Option<Score>,
     /// Its standard error, percent points.
     pub stderr: Option<f64>,
-    /// Other metrics of the same items, percent.
+    /// Other metrics of the same items: percent, a `perplexity`, or `bits_known` of the right answer.
     pub also: BTreeMap<String, f64>,
     /// Loss of the right answer.
     pub gold_loss: NatsPerToken,

@@ -88,7 +88,12 @@ fn scores(task: &TaskScore) -> Vec<Line<'_>> {
         let score = line(&task.metric, score.percent(), "percent");
         lines.push(Line { stderr: task.stderr, note: "score", ..score });
     }
-    lines.extend(task.also.iter().map(|(name, value)| line(name, *value, "percent")));
+    let unit = |name: &str| match name {
+        "bits_known" => "bits an item",
+        "perplexity" => "",
+        _ => "percent",
+    };
+    lines.extend(task.also.iter().map(|(name, value)| line(name, *value, unit(name))));
     lines.push(line("gold_loss", task.gold_loss.0, "nats per token"));
     lines.push(line("gold_bits", task.gold_bits.0, "bits per byte"));
     lines.push(line("items_available", task.n_available as f64, "items"));

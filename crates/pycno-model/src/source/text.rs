@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn unknown_schemes_are_refused_with_the_known_ones() {
-        refused("ftp:somewhere", "a folder, a .gguf file, hf:");
+        refused("ftp:somewhere", "a folder, a .gguf file, lab:NAME, hf:");
         refused("https://huggingface.co/a/b", "hf:OWNER/NAME");
         refused("", "a folder");
     }

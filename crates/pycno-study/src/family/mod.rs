@@ -22,6 +22,7 @@ use pycno_eval::{Selection, TaskItems, items, request};
 use pycno_model::hf;
 use pycno_record::{EventLog, TaskScore, atomic};
 use pycno_units::{ParamCount, TokenCount};
+use serde::Serialize;
 
 pub use self::config::{
     FamilyConfig, FamilyData, FamilyEval, FamilyFile, FamilySection, FamilyTrain, RateRule,
@@ -32,7 +33,7 @@ use self::{member::Member, progress::Progress};
 use crate::{Run, RunStore, StudyError, Watcher, shipped};
 
 /// A trained model and how it scores.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Trained {
     /// Size and budget, as in `d64-8M`.
     pub name: String,
@@ -46,7 +47,8 @@ pub struct Trained {
     pub held_out_loss: f64,
     /// Scores by task, in the family's order.
     pub scores: Vec<TaskScore>,
-    /// The model's Hugging Face folder in the run.
+    /// The model's Hugging Face folder; left out of `scores.json`, which knows no machine.
+    #[serde(skip)]
     pub folder: PathBuf,
 }
 
@@ -63,8 +65,8 @@ struct Shared<'a> {
     progress: Mutex<Progress<'a>>,
 }
 
-/// Trains and scores every model of a family, `jobs` sizes at a time, and leaves `runs.csv` in the run's
-/// folder. What an earlier run finished is not computed again.
+/// Trains and scores every model of a family, `jobs` sizes at a time, and leaves `runs.csv` (for a ruler) and
+/// `scores.json` (everything) in the run's folder. What an earlier run finished is not computed again.
 ///
 /// # Errors
 ///
@@ -82,6 +84,7 @@ pub fn train_family(
     let done = side_by_side(&shared, &members, jobs.get())?;
     shared.progress().end()?;
     let trained: Vec<Trained> = done.into_iter().flatten().collect();
+    crate::store::write_json(&run.root.join("scores.json"), &trained)?;
     atomic::write_file(&run.root.join("runs.csv"), table::runs(&file.config, &trained).as_bytes())?;
     Ok(trained)
 }
