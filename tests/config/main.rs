@@ -20,6 +20,9 @@ fn parse(path: &str, text: &str) -> Result<(), String> {
         ["experiments", _, "study.toml"] => {
             pycno_study::parse(text, Path::new(path)).map(drop).map_err(chain)
         }
+        ["experiments", _, "family.toml" | "check.toml" | "teacher.toml"] => {
+            pycno_study::family::parse(text, Path::new(path)).map(drop).map_err(chain)
+        }
         _ => Err("no parser is known for a file in this place".to_owned()),
     }
 }
@@ -86,7 +89,12 @@ fn every_study_is_read() {
 
 #[test]
 fn an_unknown_key_and_an_unknown_place_are_refused() {
-    for path in ["configs/rulers/x.toml", "configs/tasks/x.toml", "experiments/x/study.toml"] {
+    for path in [
+        "configs/rulers/x.toml",
+        "configs/tasks/x.toml",
+        "experiments/x/study.toml",
+        "experiments/x/family.toml",
+    ] {
         let error = parse(path, "no_such_key = 1\n").unwrap_err();
         assert!(error.contains("no_such_key"), "{path}: {error}");
     }

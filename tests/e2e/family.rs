@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pycno_tests::skipped;
 use tempfile::TempDir;
 
 use crate::shell::succeeded;
@@ -150,4 +151,48 @@ fn a_family_that_cannot_be_is_refused_by_name() {
         assert!(message.contains(part), "{set}: {message}");
         assert!(!run.join("runs.csv").exists());
     }
+}
+
+/// Runs on a file system of so many KiB, and copies what is there afterwards to `kept`; `None` where this
+/// machine lets nobody mount one.
+fn on_a_small_disk(family: &Path, kept: &Path, kib: u32) -> Option<Output> {
+    let disk = kept.with_extension("disk");
+    std::fs::create_dir_all(&disk).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size={kib}k none \"$1\" || exit 77
+        \"$2\" train \"$3\" --run \"$1/run\"
+        code=$?
+        cp -R \"$1/run\" \"$4\"
+        exit $code"
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"]);
+    command.arg(&disk).arg(env!("CARGO_BIN_EXE_pycno")).arg(family).arg(kept);
+    let output = command.stdin(Stdio::null()).output().ok()?;
+    let refused = output.status.code() == Some(77)
+        || String::from_utf8_lossy(&output.stderr).starts_with("unshare:");
+    (!refused).then_some(output)
+}
+
+/// The disk fills up at every size in turn; what is on it is whole, and the run goes on elsewhere.
+#[test]
+fn a_full_disk_is_named_and_costs_nothing() {
+    let (folder, family) = folder();
+    let whole = folder.path().join("whole");
+    succeeded(&trained(&family, &whole, &[]));
+    let mut filled = 0;
+    for kib in [120, 300, 500, 900] {
+        let kept = folder.path().join(format!("kept-{kib}"));
+        let Some(output) = on_a_small_disk(&family, &kept, kib) else {
+            return skipped("a_full_disk_is_named_and_costs_nothing", "cannot mount a small disk");
+        };
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(message.contains("No space left"), "{kib} KiB: {message}");
+            filled += 1;
+        }
+        succeeded(&trained(&family, &kept, &[]));
+        assert!(made(&kept) == made(&whole), "{kib} KiB");
+    }
+    assert!(filled >= 2, "{filled} disks were full");
 }

@@ -5,6 +5,7 @@ mod advise;
 mod family;
 mod hostile;
 mod interrupted;
+mod quickstart;
 mod shell;
 mod study;
 mod weigh;

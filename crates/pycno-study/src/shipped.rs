@@ -61,9 +61,10 @@ pub fn open(source: &Source, remote: &Remote) -> Result<Checkpoint, StudyError> 
 }
 
 /// Studies and families of models that need nothing from outside.
-const EXPERIMENTS: [(&str, &str); 3] = [
+const EXPERIMENTS: [(&str, &str); 4] = [
+    ("lab-check", include_str!("../../../experiments/lab-ladder/check.toml")),
     ("lab-ladder", include_str!("../../../experiments/lab-ladder/family.toml")),
-    ("lab-teacher", include_str!("../../../experiments/lab-teacher/family.toml")),
+    ("lab-teacher", include_str!("../../../experiments/lab-ladder/teacher.toml")),
     ("quickstart", include_str!("../../../experiments/quickstart/study.toml")),
 ];
 /// The lab's tokenizer, as a folder.

@@ -10,7 +10,7 @@ pub const HEADINGS: [&str; 5] = ["Question", "Setup", "Result", "Verdict", "What
 
 /// What the experiment is made by: a study that the command line runs, or an example that writes
 /// its results.
-const MADE_BY: [&str; 2] = ["study.toml", "result.csv"];
+const MADE_BY: [&str; 3] = ["study.toml", "family.toml", "result.csv"];
 
 /// Finds folders of `experiments/` without a study (or results) or a page, and pages with other
 /// headings.
@@ -24,7 +24,8 @@ pub fn breaches(files: &[TextFile]) -> Vec<Breach> {
             let page = format!("{folder}/README.md");
             let no_page = (!has("README.md")).then_some("an experiment has a README.md");
             let unmade = !MADE_BY.iter().any(|name| has(name));
-            let unmade = unmade.then_some("an experiment has a study.toml or a result.csv");
+            let unmade =
+                unmade.then_some("an experiment has a study.toml, a family.toml or a result.csv");
             let missing = no_page.into_iter().chain(unmade);
             missing
                 .map(|text| Breach::new(&folder, 0, text))

@@ -1,7 +1,7 @@
 //! The family file as written: what its models share, their sizes, their budgets of tokens.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
     path::{Path, PathBuf},
 };
@@ -111,6 +111,10 @@ pub struct FamilyEval {
     pub tasks: Vec<String>,
     /// At most so many items a task; absent: all.
     pub limit: Option<usize>,
+    /// Task by task, whose loss stands beside its score in `runs.csv`: the loss of steps and answer written
+    /// out (the conditional loss of the Densing Law) rather than of the bare answer. Absent: its own.
+    #[serde(default)]
+    pub loss_of: BTreeMap<String, String>,
 }
 
 /// `[[size]]`
@@ -152,12 +156,23 @@ impl FamilyFile {
         let text = std::fs::read_to_string(path)
             .map_err(|source| StudyError::Read { path: path.to_owned(), source })?;
         let text = if set.is_empty() { text } else { overrides::apply(&text, set)? };
-        let config: FamilyConfig = toml::from_str(&text).map_err(|source| {
-            StudyError::ParseFamily { path: path.to_owned(), source: Box::new(source) }
-        })?;
-        check(&config)?;
+        let config = parse(&text, path)?;
         Ok(Self { config, folder: path.parent().unwrap_or(Path::new("")).to_owned() })
     }
+}
+
+/// Reads the text of a family; `path` is for messages.
+///
+/// # Errors
+///
+/// [`StudyError::ParseFamily`] with line and caret, [`StudyError::Study`] for what one line cannot show.
+pub fn parse(text: &str, path: &Path) -> Result<FamilyConfig, StudyError> {
+    let config: FamilyConfig = toml::from_str(text).map_err(|source| StudyError::ParseFamily {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })?;
+    check(&config)?;
+    Ok(config)
 }
 
 impl RateRule {
@@ -231,6 +246,11 @@ fn check(config: &FamilyConfig) -> Result<(), StudyError> {
     require(!config.eval.tasks.is_empty(), "eval.tasks is empty".to_owned())?;
     require(config.data.length > 1, "data.length must be at least 2".to_owned())?;
     require(config.data.held_out > 0, "data.held_out must be at least 1".to_owned())?;
+    for (task, other) in &config.eval.loss_of {
+        let evaluated = |task| config.eval.tasks.contains(task);
+        let rule = format!("eval.loss_of names {task:?} and {other:?}: both must be in eval.tasks");
+        require(evaluated(task) && evaluated(other), rule)?;
+    }
     let mut names = BTreeSet::new();
     for size in &config.size {
         crate::check::plain("size name", &size.name)?;

@@ -26,7 +26,7 @@ use serde::Serialize;
 
 pub use self::config::{
     FamilyConfig, FamilyData, FamilyEval, FamilyFile, FamilySection, FamilyTrain, RateRule,
-    SharedShape, SizeConfig,
+    SharedShape, SizeConfig, parse,
 };
 pub(crate) use self::progress::event;
 use self::{member::Member, progress::Progress};

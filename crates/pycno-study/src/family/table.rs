@@ -8,17 +8,20 @@ pub(super) fn runs(config: &FamilyConfig, trained: &[Trained]) -> String {
     let columns = tasks.iter().map(|score| format!(",loss:{0},score:{0}", score.task));
     let head =
         format!("run,suite,cluster,params,tokens,loss:held_out{}", columns.collect::<String>());
-    let rows = trained.iter().map(|model| row(&config.family.name, model));
+    let rows = trained.iter().map(|model| row(config, model));
     let lines: Vec<String> = std::iter::once(head).chain(rows).collect();
     format!("{}\n", lines.join("\n"))
 }
 
-fn row(family: &str, model: &Trained) -> String {
+fn row(config: &FamilyConfig, model: &Trained) -> String {
     let Trained { name, size, params, tokens, held_out_loss, scores, .. } = model;
     let cells = scores.iter().map(|score| {
+        let whose = config.eval.loss_of.get(&score.task).unwrap_or(&score.task);
+        let beside = scores.iter().find(|other| other.task == *whose).unwrap_or(score);
         let percent = score.score.map_or_else(String::new, |score| score.percent().to_string());
-        format!(",{},{percent}", score.gold_loss.0)
+        format!(",{},{percent}", beside.gold_loss.0)
     });
     let cells: String = cells.collect();
+    let family = &config.family.name;
     format!("{name},{family},{size},{},{},{held_out_loss}{cells}", params.0, tokens.0)
 }
