@@ -16,9 +16,10 @@ use pycno_model::{
 use crate::StudyError;
 
 /// The rulers that travel in the binary.
-const RULERS: [(&str, &str); 5] = [
+const RULERS: [(&str, &str); 6] = [
     ("densing-2024", include_str!("../../../configs/rulers/densing-2024.toml")),
     ("densing-2025", include_str!("../../../configs/rulers/densing-2025.toml")),
+    ("lab", include_str!("../../../configs/rulers/lab.toml")),
     ("olmo-ladder", include_str!("../../../configs/rulers/olmo-ladder.toml")),
     ("openlm", include_str!("../../../configs/rulers/openlm.toml")),
     ("pythia", include_str!("../../../configs/rulers/pythia.toml")),
