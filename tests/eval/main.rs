@@ -113,6 +113,7 @@ fn every_task_file_matches_its_data() {
     let selection = Selection { limit: Some(134), seed: Seed(1) };
     let counts: Vec<(&str, usize, usize)> = task::builtin_names()
         .into_iter()
+        .filter(|name| task::builtin(name).unwrap().lab_file().is_none())
         .map(|name| {
             let items = items::load(&task::builtin(name).unwrap(), Some(&data), selection).unwrap();
             (name, items.items.len(), items.n_available)

@@ -51,11 +51,9 @@ pub(crate) fn page(ruler: &str, table: &str) -> Result<String, Box<dyn Error>> {
         page += &row.line(&model.name);
     }
     let n = models.len();
-    page += &format!(
-        "\n1 lies inside for {} of {n}, the expected density for {} of {n}.\n",
-        inside[0], inside[1]
-    );
-    Ok(page)
+    let [own, at_d0] = inside;
+    let sum = format!("1 lies inside for {own} of {n}, the expected density for {at_d0} of {n}.");
+    Ok(format!("{page}\n{sum}\n"))
 }
 
 /// What is found of one model.
