@@ -24,8 +24,13 @@ fn recovered(student: &Checkpoint, steps: u64, device: Device) -> Recovered {
         micro_batch: 2.try_into().unwrap(),
         ..TrainConfig::new(TokenCount(steps * 4 * 8))
     };
-    let context =
-        TrainContext { device, seed: Seed(1), checkpoint_dir: folder.path(), on_step: &mut |_| {} };
+    let context = TrainContext {
+        device,
+        seed: Seed(1),
+        checkpoint_dir: folder.path(),
+        held_out: None,
+        on_step: &mut |_| {},
+    };
     train(student, &sequences(8, 9), &LanguageModel { chunk_rows: 5 }, &config, context).unwrap()
 }
 
