@@ -25,6 +25,12 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     sync(&folder)
 }
 
+/// Where a folder is prepared before [`publish_dir`]: beside its place, named after this process.
+pub fn aside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}", std::process::id()))
+}
+
 /// Gives a finished folder its final name: everything in `aside` is synced, then the folder is
 /// renamed to `path`, then their parents are synced. Both must be on one file system.
 ///

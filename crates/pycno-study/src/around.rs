@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pycno_data::{Corpus, corpus, lab};
-use pycno_eval::Task;
+use pycno_eval::{Selection, Task, TaskItems, items};
 use pycno_model::source::Remote;
 
 use crate::{DeviceName, StudyError};
@@ -53,12 +53,16 @@ impl Surroundings {
         }
     }
 
-    /// The data folder for a task whose items lie there; `None` for one of the lab.
-    pub(crate) fn task_data(&self, task: &Task) -> Result<Option<&Path>, StudyError> {
-        match task.lab_file() {
-            Some(_) => Ok(None),
-            None => self.data_folder(&format!("task {}", task.name)).map(Some),
-        }
+    /// The items of a task, from the data folder unless they are the lab's.
+    pub(crate) fn items(&self, task: &Task, selection: Selection) -> Result<TaskItems, StudyError> {
+        let data = match task.lab_file() {
+            Some(_) => None,
+            None => Some(self.data_folder(&format!("task {}", task.name))?),
+        };
+        items::load(task, data, selection).map_err(|source| StudyError::Task {
+            task: task.name.clone(),
+            source: Box::new(source),
+        })
     }
 
     /// The data folder.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pycno_data::{Role, Slice, Tokenizer, corpus, pack};
-use pycno_eval::{EvalOptions, Journal, Selection, TaskItems, evaluate, items, task_score};
+use pycno_eval::{EvalOptions, Journal, Selection, TaskItems, evaluate, task_score};
 use pycno_model::{
     Checkpoint, Decoder, ParamCounts,
     hf::{self, SaveDtype},
@@ -68,17 +68,11 @@ pub fn prune(
     let statistics = measure(order, &checkpoint, around, watch)?;
     let plan = plan(&order.config, &statistics, &checkpoint.spec).map_err(failed)?;
     let student = slice(&checkpoint, &plan).map_err(failed)?;
-    let aside = aside(&order.out);
+    let aside = atomic::aside(&order.out);
     hf::write(&student, &aside, SaveDtype::F32)?;
     atomic::write_file(&aside.join("plan.json"), plan.to_json().as_bytes())?;
     atomic::publish_dir(&aside, &order.out)?;
     Ok((checkpoint.param_counts(), student.param_counts()))
-}
-
-/// Where the folder is prepared: beside its place, named after this process.
-fn aside(out: &Path) -> PathBuf {
-    let name = out.file_name().unwrap_or_default().to_string_lossy();
-    out.with_file_name(format!(".{name}.{}", std::process::id()))
 }
 
 fn measure(
@@ -143,10 +137,6 @@ pub fn eval(
 
 fn tasks(order: &EvalOrder, around: &Surroundings) -> Result<Vec<TaskItems>, StudyError> {
     let selection = Selection { limit: order.limit, seed: order.seed };
-    let load = |name: &String| {
-        let task = shipped::task(name, Path::new(""))?;
-        let loaded = items::load(&task, around.task_data(&task)?, selection);
-        loaded.map_err(|source| StudyError::Task { task: name.clone(), source: Box::new(source) })
-    };
+    let load = |name: &String| around.items(&shipped::task(name, Path::new(""))?, selection);
     order.tasks.iter().map(load).collect()
 }

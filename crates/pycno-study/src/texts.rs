@@ -1,7 +1,7 @@
 //! The texts of a study: read, packed, and held apart.
 
 use pycno_data::{Packed, Role, Shard, Slice, Tokenizer, disjoint, pack};
-use pycno_eval::{Selection, TaskItems, TaskKind, items, request};
+use pycno_eval::{Selection, TaskItems, TaskKind, request};
 use pycno_record::DataUse;
 
 use crate::{StudyError, resolve::Study};
@@ -62,12 +62,11 @@ fn task_items(study: &Study, task: &pycno_eval::Task) -> Result<TaskItems, Study
     let eval = &study.config.eval;
     let limit = if is_text { eval.windows } else { eval.limit };
     let selection = Selection { limit, seed: study.config.study.seed.split("items") };
-    items::load(task, study.around.task_data(task)?, selection)
-        .map_err(|source| StudyError::Task { task: task.name.clone(), source: Box::new(source) })
+    study.around.items(task, selection)
 }
 
 /// What no model can be asked fails before anything is computed, not after hours of training.
-fn check_encodes(
+pub(crate) fn check_encodes(
     tasks: &[TaskItems],
     tokenizer: &Tokenizer,
     max_positions: usize,

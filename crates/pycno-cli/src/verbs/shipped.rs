@@ -1,7 +1,5 @@
 //! `pycno ls` and `pycno cp`: what travels in the program.
 
-use std::path::Path;
-
 use anyhow::Context as _;
 use pycno_record::atomic;
 use pycno_study::shipped::{self, Shipped};
@@ -24,7 +22,7 @@ pub(crate) fn cp(arguments: &CpArguments) -> anyhow::Result<()> {
     match found {
         Shipped::File(bytes) => atomic::write_file(to, &bytes)?,
         Shipped::Folder(files) => {
-            let aside = aside(to);
+            let aside = atomic::aside(to);
             std::fs::create_dir_all(&aside)
                 .with_context(|| format!("cannot make {}", aside.display()))?;
             for (file, bytes) in files {
@@ -35,10 +33,4 @@ pub(crate) fn cp(arguments: &CpArguments) -> anyhow::Result<()> {
     }
     show(&format!("{name} -> {}\n", to.display()));
     Ok(())
-}
-
-/// Where a folder is prepared: beside its place, named after this process.
-fn aside(to: &Path) -> std::path::PathBuf {
-    let name = to.file_name().unwrap_or_default().to_string_lossy();
-    to.with_file_name(format!(".{name}.{}", std::process::id()))
 }

@@ -18,7 +18,7 @@ use std::{
 };
 
 use pycno_data::{Role, Shard, Slice, Tokenizer, disjoint, lab, pack};
-use pycno_eval::{Selection, TaskItems, items, request};
+use pycno_eval::{Selection, TaskItems};
 use pycno_model::hf;
 use pycno_record::{EventLog, TaskScore, atomic};
 use pycno_units::{ParamCount, TokenCount};
@@ -30,7 +30,7 @@ pub use self::config::{
 };
 pub(crate) use self::progress::event;
 use self::{member::Member, progress::Progress};
-use crate::{Run, RunStore, StudyError, Watcher, shipped};
+use crate::{Run, RunStore, StudyError, Watcher, shipped, texts::check_encodes};
 
 /// A trained model and how it scores.
 #[derive(Clone, Debug, Serialize)]
@@ -121,24 +121,14 @@ fn shared<'a>(
 fn tasks(file: &FamilyFile, run: &Run) -> Result<Vec<TaskItems>, StudyError> {
     let config = &file.config;
     let selection = Selection { limit: config.eval.limit, seed: config.family.seed.split("items") };
-    let load = |name: &String| {
-        let task = shipped::task(name, &file.folder)?;
-        items::load(&task, run.around.task_data(&task)?, selection)
-            .map_err(|source| StudyError::Task { task: name.clone(), source: Box::new(source) })
-    };
+    let load = |name: &String| run.around.items(&shipped::task(name, &file.folder)?, selection);
     config.eval.tasks.iter().map(load).collect()
 }
 
 /// The members, after checking that each can be asked every question.
 fn members<'a>(shared: &Shared<'a>) -> Result<Vec<Member<'a>>, StudyError> {
     let config = &shared.file.config;
-    for items in &shared.tasks {
-        let encoded = request::encode(items, &shared.tokenizer, config.model.max_positions);
-        encoded.map_err(|source| StudyError::Task {
-            task: items.task.name.clone(),
-            source: Box::new(source),
-        })?;
-    }
+    check_encodes(&shared.tasks, &shared.tokenizer, config.model.max_positions)?;
     let vocab = shared.tokenizer.vocab_len();
     config.size.iter().map(|size| Member::new(config, size, vocab)).collect()
 }
