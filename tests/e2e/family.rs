@@ -141,6 +141,7 @@ fn a_family_that_cannot_be_is_refused_by_name() {
         ("size.0.heads=3", "\"small\""),
         ("train.budgets=[]", "train.budgets is empty"),
         ("train.warmup=\"1M\"", "at most 1 of the run"),
+        ("train.batch={sequences = 8, at = 1e-3, power = 3.0}", "train.batch gives"),
         ("data.source=\"lab:chess\"", "lab:train/16M"),
         ("eval.tasks=[\"lab_chess\"]", "lab_chess"),
         ("model.max_positions=8", "lab_programs"),
@@ -150,6 +151,18 @@ fn a_family_that_cannot_be_is_refused_by_name() {
         assert_eq!(output.status.code(), Some(1), "{set}");
         assert!(message.contains(part), "{set}: {message}");
         assert!(!run.join("runs.csv").exists());
+    }
+}
+
+#[test]
+fn a_text_that_is_no_family_is_called_so_with_and_without_overrides() {
+    let (folder, family) = folder();
+    std::fs::write(&family, "[family\n").unwrap();
+    for more in [&[][..], &["--set", "train.batch=2"]] {
+        let output = trained(&family, &folder.path().join("run"), more);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(message.contains("is not a family of models"), "{message}");
     }
 }
 

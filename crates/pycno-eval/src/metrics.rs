@@ -75,13 +75,18 @@ pub(crate) fn outcome(
         .zip(&hits)
         .map(|((item, asked), hits)| item_result(task.metric(), item, asked, *hits))
         .collect();
+    let mut also = also(task, &results, &hits);
+    if let Some(all) = task.drawn_from {
+        let known = mean(results.iter().map(bits_known));
+        also.insert("bits_kept".to_owned(), all as f64 * known);
+    }
     TaskOutcome {
         task: task.name.clone(),
         version: task.version,
         metric: task.metric(),
         n_available,
         prompts_hash: items.prompts_hash.clone(),
-        also: also(task, &results, &hits),
+        also,
         items: results,
     }
 }
@@ -378,6 +383,23 @@ mod tests {
     fn an_outcome_without_items_has_no_score() {
         let error = task_score(&outcome_of("blimp", &[], &[])).unwrap_err().to_string();
         assert_eq!(error, "task blimp: the score is out of range");
+    }
+
+    #[test]
+    fn a_sample_tells_what_is_kept_of_all() {
+        let items = [item(0, "", &[(1, 1); 4]), item(1, "", &[(1, 1); 4])];
+        let knows = |gold: usize| -> Vec<Likelihood> {
+            (0..4).map(|i| likelihood(if i == gold { 0.0 } else { 90.0 }, false)).collect()
+        };
+        let score = task_score(&outcome_of("lab_recall", &items, &[knows(0), knows(1)])).unwrap();
+        assert!((score.also["bits_known"] - 2.0).abs() < 1e-9);
+        let all = builtin("lab_recall").unwrap().drawn_from.unwrap();
+        assert!((score.also["bits_kept"] - 2.0 * all as f64).abs() < 1e-6);
+        // Of 64, 32, 16 and 8 values, by turns.
+        let bits = pycno_data::lab::World::default().fact_bits();
+        assert!((4.5 * all as f64 - bits).abs() < 1e-6);
+        let score = task_score(&outcome_of("arc_easy", &items, &[knows(0), knows(1)])).unwrap();
+        assert!(!score.also.contains_key("bits_kept"));
     }
 
     #[test]

@@ -39,6 +39,10 @@ pub struct Task {
     /// What guessing scores, percent; absent for a task that only has a loss.
     #[serde(default)]
     pub chance: Option<f64>,
+    /// How many such items there are in all, if these were drawn from more: then what is known of these tells
+    /// what is kept of all, in bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn_from: Option<u64>,
     /// License of the texts.
     pub license: String,
     /// How items become prompts and prompts a score.
@@ -190,6 +194,12 @@ impl Task {
             }
             (TaskKind::BitsPerByte(_), Some(chance)) => {
                 refuse("chance", "absent, since the task only has a loss", chance.to_string())
+            }
+            (kind, _)
+                if self.drawn_from.is_some() && !matches!(kind, TaskKind::MultipleChoice(_)) =>
+            {
+                let found = self.drawn_from.unwrap_or_default().to_string();
+                refuse("drawn_from", "absent, since only choices tell what is known", found)
             }
             (TaskKind::BitsPerByte(kind), None) if kind.window == 0 => {
                 refuse("window", "at least 1", kind.window.to_string())

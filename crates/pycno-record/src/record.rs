@@ -174,7 +174,8 @@ pub struct TaskScore {
     pub score: Option<Score>,
     /// Its standard error, percent points.
     pub stderr: Option<f64>,
-    /// Other metrics of the same items: percent, a `perplexity`, or `bits_known` of the right answer.
+    /// Other metrics of the same items: percent, a `perplexity`, `bits_known` of the right answer, or `bits_kept`
+    /// of all that these items were drawn from.
     pub also: BTreeMap<String, f64>,
     /// Loss of the right answer.
     pub gold_loss: NatsPerToken,

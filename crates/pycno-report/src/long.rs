@@ -90,6 +90,7 @@ fn scores(task: &TaskScore) -> Vec<Line<'_>> {
     }
     let unit = |name: &str| match name {
         "bits_known" => "bits an item",
+        "bits_kept" => "bits",
         "perplexity" => "",
         _ => "percent",
     };

@@ -83,6 +83,7 @@ fn comparison_rows(record: &Record, models: &[&ModelRecord]) -> Vec<Row> {
         rows.push(row("", &task, &|m| score_of(m, &task)));
     }
     rows.extend(score_rows(record, &row));
+    rows.extend(knowledge_rows(record, &row));
     rows.push(group("Capacity density"));
     rows.extend([
         row("", "effective size", &|m| number::effective(&m.weighing.overall.effective)),
@@ -130,6 +131,20 @@ fn score_rows(record: &Record, row: &RowMaker<'_>) -> Vec<Row> {
             words::mean_gold_loss(m).map_or_else(|| NONE.to_owned(), number::loss)
         }),
     ]
+}
+
+/// Facts kept for each parameter, task by task that measures them (Allen-Zhu and Li 2024,
+/// [arXiv:2404.05405](https://arxiv.org/abs/2404.05405)): a density that needs no ruler.
+fn knowledge_rows(record: &Record, row: &RowMaker<'_>) -> Vec<Row> {
+    let kept = |m: &ModelRecord, task: &str| task_of(m, task)?.also.get("bits_kept").copied();
+    let measured = |task: &String| record.models.iter().any(|m| kept(m, task).is_some());
+    let cell = |task: String| {
+        row("", &format!("bits of {task} kept a parameter"), &|m| {
+            let bits = kept(m, &task).map(|bits| bits / m.sizes.non_embedding.0);
+            bits.map_or_else(|| NONE.to_owned(), number::ratio)
+        })
+    };
+    task_names(record).into_iter().filter(measured).map(cell).collect()
 }
 
 /// A table a task: what every model scored and weighs on it alone.
@@ -336,4 +351,32 @@ fn recovery(model: &ModelRecord) -> String {
         },
     );
     format!("{}, {} tokens{ends}", recovery.objective, recovery.tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn knowledge(record: &Record) -> Vec<Row> {
+        let rows = comparison(record).into_iter().flat_map(|table| table.rows);
+        rows.filter(|row| row.label.contains("kept a parameter")).collect()
+    }
+
+    #[test]
+    fn facts_kept_are_told_for_each_parameter_where_they_were_measured() {
+        let mut record = fixture::record();
+        assert_eq!(knowledge(&record), []);
+        let teacher = &mut record.models[0];
+        let size = teacher.sizes.non_embedding.0;
+        teacher.tasks[0].also.insert("bits_kept".to_owned(), 0.5 * size);
+        let task = teacher.tasks[0].task.clone();
+        let rows = knowledge(&record);
+        assert!(!rows.is_empty());
+        for row in rows {
+            assert_eq!(row.label, format!("bits of {task} kept a parameter"));
+            assert_eq!(row.cells[0], "0.50");
+            assert!(row.cells[1..].iter().all(|cell| cell == NONE), "{row:?}");
+        }
+    }
 }

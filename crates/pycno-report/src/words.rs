@@ -139,12 +139,15 @@ pub(crate) fn sentence(model: &ModelRecord) -> String {
     };
     let level = number::percent(against.interval.level);
     let size = size_clause(model);
+    let range = number::interval(&against.interval);
+    let range = match (against.interval.low, against.interval.high) {
+        (None, None) => range,
+        _ => format!("{level} interval {range}"),
+    };
     match against.ratio {
-        Some(ratio) => format!(
-            "{} {TIMES} the teacher's density, {level} interval {}{size}.",
-            number::ratio(ratio),
-            number::interval(&against.interval),
-        ),
+        Some(ratio) => {
+            format!("{} {TIMES} the teacher's density, {range}{size}.", number::ratio(ratio))
+        }
         None => format!("No ratio{size}{}.", bound(against, &level)),
     }
 }

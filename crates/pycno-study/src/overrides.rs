@@ -4,12 +4,14 @@ use toml::{Table, Value};
 
 use crate::StudyError;
 
-/// Applies overrides to a study's text and writes it back as TOML.
-pub(crate) fn apply(text: &str, set: &[String]) -> Result<String, StudyError> {
-    let table: Table = toml::from_str(text).map_err(|source| StudyError::Parse {
-        path: "study file".into(),
-        source: Box::new(source),
-    })?;
+/// Applies overrides to a text and writes it back as TOML; `unreadable` says what a text that is no TOML
+/// should have been.
+pub(crate) fn apply(
+    text: &str,
+    set: &[String],
+    unreadable: impl FnOnce(Box<toml::de::Error>) -> StudyError,
+) -> Result<String, StudyError> {
+    let table: Table = toml::from_str(text).map_err(|source| unreadable(Box::new(source)))?;
     let mut root = Value::Table(table);
     for item in set {
         apply_one(&mut root, item)?;
@@ -65,9 +67,14 @@ mod tests {
 
     const TEXT: &str = "[a]\nb = 1\n[[list]]\nc = \"x\"\n";
 
+    fn applied(set: &str) -> Result<String, StudyError> {
+        let unreadable = |source| StudyError::Parse { path: "study.toml".into(), source };
+        apply(TEXT, &[set.to_owned()], unreadable)
+    }
+
     #[track_caller]
     fn check(set: &str, expect: &str) {
-        let found = apply(TEXT, &[set.to_owned()]).unwrap();
+        let found = applied(set).unwrap();
         assert!(found.contains(expect), "{found}");
     }
 
@@ -82,7 +89,7 @@ mod tests {
     #[test]
     fn a_path_that_leads_nowhere_is_an_error() {
         for set in ["a", "x.y=1", "list.1.c=1", "a.b.c=1"] {
-            assert!(apply(TEXT, &[set.to_owned()]).is_err(), "{set}");
+            assert!(applied(set).is_err(), "{set}");
         }
     }
 }

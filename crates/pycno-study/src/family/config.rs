@@ -2,15 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
 use pycno_model::{LayerSpec, ModelSpec, RopeSpec};
-use pycno_train::{LearningRate, NormLimit, Phase, SpikeLimit, TrainConfig, WeightDecay};
+use pycno_train::{NormLimit, Phase, SpikeLimit, TrainConfig, WeightDecay};
 use pycno_units::{ParamCount, Seed, TokenCount};
 use serde::{Deserialize, Serialize};
 
+use super::rules::{Batch, RateRule};
 use crate::{StudyError, overrides};
 
 /// Models of one recipe: one a size and budget.
@@ -77,8 +77,8 @@ pub struct FamilyTrain {
     pub budgets: Vec<TokenCount>,
     /// Peak learning rate by size.
     pub learning_rate: RateRule,
-    /// Sequences an optimizer step.
-    pub batch: NonZeroUsize,
+    /// Sequences an optimizer step: a number, or a rule in size.
+    pub batch: Batch,
     /// How long the learning rate rises; in tokens, so that all budgets share it.
     pub warmup: TokenCount,
     /// How long it falls again: a share of each budget, or tokens.
@@ -89,18 +89,6 @@ pub struct FamilyTrain {
     pub clip: Option<NormLimit>,
     /// How many times the median of the latest losses a step may have.
     pub spike: Option<SpikeLimit>,
-}
-
-/// A peak learning rate that falls with size: `peak (N / at)^-power`, `N` without embedding and head.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct RateRule {
-    /// The rate at one size.
-    pub peak: LearningRate,
-    /// That size.
-    pub at: ParamCount,
-    /// How fast it falls.
-    pub power: f64,
 }
 
 /// `[eval]`
@@ -155,7 +143,11 @@ impl FamilyFile {
     pub fn read(path: &Path, set: &[String]) -> Result<Self, StudyError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| StudyError::Read { path: path.to_owned(), source })?;
-        let text = if set.is_empty() { text } else { overrides::apply(&text, set)? };
+        let unreadable = |source| StudyError::ParseFamily { path: path.to_owned(), source };
+        let text = match set {
+            [] => text,
+            set => overrides::apply(&text, set, unreadable)?,
+        };
         let config = parse(&text, path)?;
         Ok(Self { config, folder: path.parent().unwrap_or(Path::new("")).to_owned() })
     }
@@ -173,20 +165,6 @@ pub fn parse(text: &str, path: &Path) -> Result<FamilyConfig, StudyError> {
     })?;
     check(&config)?;
     Ok(config)
-}
-
-impl RateRule {
-    /// The peak of a model of so many non-embedding parameters.
-    ///
-    /// # Errors
-    ///
-    /// [`StudyError::Study`] where the rule gives no learning rate.
-    pub fn of(&self, params: ParamCount) -> Result<LearningRate, StudyError> {
-        let rate = f64::from(self.peak) * (params.0 / self.at.0).powf(-self.power);
-        rate.try_into().map_err(|_| StudyError::Study {
-            rule: format!("train.learning_rate gives {rate} at {params} parameters"),
-        })
-    }
 }
 
 impl FamilyConfig {
@@ -217,11 +195,12 @@ impl FamilyConfig {
     pub fn training(&self, params: ParamCount) -> Result<TrainConfig, StudyError> {
         let own = &self.train;
         let largest = own.budgets.iter().max().copied().unwrap_or(TokenCount(0));
-        let base = TrainConfig::new(largest);
+        let batch = own.batch.of(params)?;
+        let base = TrainConfig { batch, ..TrainConfig::new(largest) };
         Ok(TrainConfig {
             tokens: largest,
-            batch: own.batch,
-            micro_batch: own.batch,
+            batch,
+            micro_batch: batch,
             learning_rate: own.learning_rate.of(params)?,
             warmup: Phase::Tokens(own.warmup),
             decay: own.decay.unwrap_or(base.decay),

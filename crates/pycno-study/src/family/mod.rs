@@ -6,6 +6,7 @@
 mod config;
 mod member;
 mod progress;
+mod rules;
 mod table;
 
 use std::{
@@ -25,10 +26,11 @@ use pycno_units::{ParamCount, TokenCount};
 use serde::Serialize;
 
 pub use self::config::{
-    FamilyConfig, FamilyData, FamilyEval, FamilyFile, FamilySection, FamilyTrain, RateRule,
-    SharedShape, SizeConfig, parse,
+    FamilyConfig, FamilyData, FamilyEval, FamilyFile, FamilySection, FamilyTrain, SharedShape,
+    SizeConfig, parse,
 };
 pub(crate) use self::progress::event;
+pub use self::rules::{Batch, BatchRule, RateRule};
 use self::{member::Member, progress::Progress};
 use crate::{Run, RunStore, StudyError, Watcher, shipped, texts::check_encodes};
 
