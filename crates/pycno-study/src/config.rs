@@ -296,13 +296,8 @@ impl StudyFile {
     /// [`StudyError`] if the file cannot be read, an override does not fit, or the text is not a
     /// study; the latter shows line and column.
     pub fn read(path: &Path, set: &[String]) -> Result<Self, StudyError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| StudyError::Read { path: path.to_owned(), source })?;
         let unreadable = |source| StudyError::Parse { path: path.to_owned(), source };
-        let text = match set {
-            [] => text,
-            set => overrides::apply(&text, set, unreadable)?,
-        };
+        let text = overrides::read(path, set, unreadable)?;
         let config = parse(&text, path)?;
         let resolved = toml::to_string(&config).map_err(|source| StudyError::Write { source })?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();

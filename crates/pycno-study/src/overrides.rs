@@ -1,12 +1,26 @@
 //! Dotted overrides: `--set student.0.recover.tokens=8K`.
 
+use std::path::Path;
+
 use toml::{Table, Value};
 
 use crate::StudyError;
 
+/// The text of a file, with overrides applied; `unreadable` as in [`apply`].
+pub(crate) fn read(
+    path: &Path,
+    set: &[String],
+    unreadable: impl FnOnce(Box<toml::de::Error>) -> StudyError,
+) -> Result<String, StudyError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| StudyError::Read { path: path.to_owned(), source })?;
+    // Without any, lines and columns in errors are those of the file.
+    if set.is_empty() { Ok(text) } else { apply(&text, set, unreadable) }
+}
+
 /// Applies overrides to a text and writes it back as TOML; `unreadable` says what a text that is no TOML
 /// should have been.
-pub(crate) fn apply(
+fn apply(
     text: &str,
     set: &[String],
     unreadable: impl FnOnce(Box<toml::de::Error>) -> StudyError,

@@ -141,13 +141,8 @@ impl FamilyFile {
     ///
     /// [`StudyError`] if the file cannot be read, an override does not fit, or the text is no family.
     pub fn read(path: &Path, set: &[String]) -> Result<Self, StudyError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| StudyError::Read { path: path.to_owned(), source })?;
         let unreadable = |source| StudyError::ParseFamily { path: path.to_owned(), source };
-        let text = match set {
-            [] => text,
-            set => overrides::apply(&text, set, unreadable)?,
-        };
+        let text = overrides::read(path, set, unreadable)?;
         let config = parse(&text, path)?;
         Ok(Self { config, folder: path.parent().unwrap_or(Path::new("")).to_owned() })
     }
