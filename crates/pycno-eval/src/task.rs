@@ -188,18 +188,17 @@ impl Task {
         let refuse = |field, expected, found| {
             Err(EvalError::TaskField { task: self.name.clone(), field, expected, found })
         };
+        let has_choices = matches!(self.kind, TaskKind::MultipleChoice(_));
+        if let Some(found) = self.drawn_from.filter(|_| !has_choices) {
+            let expected = "absent, since only choices tell what is known";
+            return refuse("drawn_from", expected, found.to_string());
+        }
         match (&self.kind, self.chance) {
             (_, Some(chance)) if !(0.0..100.0).contains(&chance) => {
                 refuse("chance", "a percentage in [0, 100)", chance.to_string())
             }
             (TaskKind::BitsPerByte(_), Some(chance)) => {
                 refuse("chance", "absent, since the task only has a loss", chance.to_string())
-            }
-            (kind, _)
-                if self.drawn_from.is_some() && !matches!(kind, TaskKind::MultipleChoice(_)) =>
-            {
-                let found = self.drawn_from.unwrap_or_default().to_string();
-                refuse("drawn_from", "absent, since only choices tell what is known", found)
             }
             (TaskKind::BitsPerByte(kind), None) if kind.window == 0 => {
                 refuse("window", "at least 1", kind.window.to_string())
@@ -287,5 +286,7 @@ mod tests {
         );
         let scored = format!("{TEXT}chance = 1.0\n[kind.bits-per-byte]\nwindow = 2\n");
         check_refused(&scored, "chance must be absent");
+        let no_choices = format!("{TEXT}chance = 0.0\ndrawn_from = 9\n{LAST_WORD}");
+        check_refused(&no_choices, "drawn_from must be absent");
     }
 }
