@@ -126,6 +126,9 @@ pub struct ModelRecord {
     pub role: Role,
     /// The student it was made from; `None` for the teacher and for what comes from it directly.
     pub from: Option<String>,
+    /// Whether it was trained from scratch: then it was made from no other model.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_scratch: bool,
     /// How it was made, in words: one line a stage.
     pub made_by: Vec<String>,
     /// Sizes.
@@ -295,6 +298,7 @@ pub(crate) mod tests {
             name: "base".to_owned(),
             role: Role::Teacher,
             from: None,
+            from_scratch: false,
             made_by: vec!["as loaded".to_owned()],
             sizes: Sizes {
                 total: ParamCount(134_515_008.0),

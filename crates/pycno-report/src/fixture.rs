@@ -183,6 +183,7 @@ fn model(made: &Made) -> ModelRecord {
         name: made.name.to_owned(),
         role: if is_teacher { Role::Teacher } else { Role::Student },
         from: made.from.map(str::to_owned),
+        from_scratch: false,
         made_by: made.stages.iter().map(|line| (*line).to_owned()).collect(),
         sizes: Sizes {
             total: ParamCount(size.0 + 28.3e6),

@@ -25,7 +25,7 @@ pub(crate) fn ratio(value: f64) -> String {
 /// `[0.15, 0.30]`; an open end says so.
 pub(crate) fn interval(interval: &Interval) -> String {
     match (interval.low, interval.high) {
-        (None, None) => "no interval".to_owned(),
+        (None, None) => "(no interval)".to_owned(),
         (Some(low), None) => format!("[{}, open]", ratio(low)),
         (None, Some(high)) => format!("[open, {}]", ratio(high)),
         (Some(low), Some(high)) => format!("[{}, {}]", ratio(low), ratio(high)),

@@ -364,6 +364,19 @@ mod tests {
     }
 
     #[test]
+    fn a_model_from_scratch_was_made_from_no_other() {
+        let mut record = fixture::record();
+        let made_from = |record: &Record| -> Vec<String> {
+            let rows = comparison(record).into_iter().flat_map(|table| table.rows);
+            let rows = rows.filter(|row| row.label == "made from");
+            rows.flat_map(|row| row.cells.into_iter().skip(1)).collect()
+        };
+        assert!(!made_from(&record).contains(&NONE.to_owned()));
+        record.models[1].from_scratch = true;
+        assert_eq!(made_from(&record)[0], NONE);
+    }
+
+    #[test]
     fn facts_kept_are_told_for_each_parameter_where_they_were_measured() {
         let mut record = fixture::record();
         assert_eq!(knowledge(&record), []);

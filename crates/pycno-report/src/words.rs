@@ -15,11 +15,11 @@ pub(crate) fn students(record: &Record) -> impl Iterator<Item = &ModelRecord> {
     record.models.iter().filter(|model| model.role == Role::Student)
 }
 
-/// The model a student was made from: the one it names, else the teacher.
+/// The model a student was made from: the one it names, else the teacher; none for a model from scratch.
 pub(crate) fn parent<'a>(record: &'a Record, model: &ModelRecord) -> Option<&'a ModelRecord> {
     match &model.from {
         Some(name) => record.models.iter().find(|other| other.name == *name),
-        None if model.role == Role::Student => teacher(record),
+        None if model.role == Role::Student && !model.from_scratch => teacher(record),
         None => None,
     }
 }
@@ -141,12 +141,12 @@ pub(crate) fn sentence(model: &ModelRecord) -> String {
     let size = size_clause(model);
     let range = number::interval(&against.interval);
     let range = match (against.interval.low, against.interval.high) {
-        (None, None) => range,
-        _ => format!("{level} interval {range}"),
+        (None, None) => format!(" {range}"),
+        _ => format!(", {level} interval {range}"),
     };
     match against.ratio {
         Some(ratio) => {
-            format!("{} {TIMES} the teacher's density, {range}{size}.", number::ratio(ratio))
+            format!("{} {TIMES} the teacher's density{range}{size}.", number::ratio(ratio))
         }
         None => format!("No ratio{size}{}.", bound(against, &level)),
     }

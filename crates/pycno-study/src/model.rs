@@ -14,6 +14,7 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) from: Option<String>,
+    pub(crate) from_scratch: bool,
     pub(crate) made_by: Vec<String>,
     /// Fingerprint of the weights.
     pub(crate) hash: String,

@@ -68,6 +68,7 @@ fn entry(model: &Model, sizes: Sizes, tasks: Vec<TaskScore>, weighing: Weighing)
         name: model.name.clone(),
         role: model.role,
         from: model.from.clone(),
+        from_scratch: model.from_scratch,
         made_by: model.made_by.clone(),
         sizes,
         weights_hash: model.hash.clone(),

@@ -80,6 +80,7 @@ fn teacher(study: &Study, watch: &mut dyn Watcher) -> Result<Model, StudyError> 
         name: "teacher".to_owned(),
         role: Role::Teacher,
         from: None,
+        from_scratch: false,
         made_by: vec![format!("loaded: {source}")],
         hash: fingerprint(&checkpoint),
         weights: Weights::Held(Box::new(checkpoint)),

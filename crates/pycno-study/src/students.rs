@@ -41,6 +41,7 @@ pub(crate) fn make(
         name: student.name.clone(),
         role: Role::Student,
         from: student.from.clone(),
+        from_scratch: student.native.is_some(),
         recovery: None,
         ..parent
     };

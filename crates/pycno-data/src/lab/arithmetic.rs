@@ -1,81 +1,109 @@
-//! Arithmetic: sums and differences, with the digits and what is carried written out.
+//! Arithmetic: sums and differences of some numbers, term by term.
+//!
+//! What is added or taken away is one word with its sign, right after the name of its line, so that it is found again
+//! as soon as the line is.
+//!
+//! Small numbers come up more often than large ones, so that the sums to know are many and learned one after
+//! another, not all at once.
 
-use super::{Question, draw::Draw, question::one_of_four};
+use super::{
+    Question,
+    draw::Draw,
+    question::one_of_four,
+    words::{LARGEST_TERM, LINES},
+};
 
-/// Two numbers, and whether they are added or the second is taken from the first.
-#[derive(Clone, Copy, Debug)]
+/// How many small numbers come up most often; see [`Draw::octave`].
+const FIRST: usize = 4;
+
+/// A number, then what is added (`true`) or taken away.
+#[derive(Clone, Debug)]
 struct Sum {
-    numbers: [usize; 2],
-    is_sum: bool,
+    first: usize,
+    rest: Vec<(bool, usize)>,
 }
 
 impl Sum {
-    fn drawn(digits: usize, draw: &mut Draw) -> Self {
-        let range = [power(digits - 1), power(digits) - 1];
-        let numbers = [draw.between(range), draw.between(range)];
-        Self { numbers, is_sum: draw.below(2) == 0 }.ordered()
+    fn drawn(terms: usize, draw: &mut Draw) -> Self {
+        let first = number(draw);
+        let rest = (0..terms).map(|_| term(draw)).collect();
+        Self { first, rest }.above_zero()
     }
 
-    /// No result is below 0.
-    fn ordered(self) -> Self {
-        let [one, two] = self.numbers;
-        if self.is_sum { self } else { Self { numbers: [one.max(two), one.min(two)], ..self } }
-    }
-
-    const fn result(self) -> usize {
-        let [one, two] = self.numbers;
-        if self.is_sum { one + two } else { one - two }
-    }
-
-    /// The same with another digit at one place of one number.
-    fn changed(self, digits: usize, draw: &mut Draw) -> Self {
-        let (which, place) = (draw.below(2), power(draw.below(digits)));
-        let Self { mut numbers, is_sum } = self;
-        let digit = numbers[which] / place % 10;
-        // The first digit of a number is not 0.
-        let others = if place == power(digits - 1) { [1, 9] } else { [0, 9] };
-        numbers[which] = numbers[which] - digit * place + draw.between(others) * place;
-        Self { numbers, is_sum }.ordered()
-    }
-}
-
-/// A sum or a difference of two numbers of so many digits. Wrong answers are results of questions that
-/// differ in few digits.
-pub(crate) fn question(digits: usize, draw: &mut Draw) -> Question {
-    let near = Sum::drawn(digits, draw);
-    let change = |sum: &Sum, draw: &mut Draw| sum.changed(digits, draw);
-    let (sum, wrong) = one_of_four(&near, draw, change, |sum| sum.result().to_string());
-    let ([one, two], is_sum) = (sum.numbers, sum.is_sum);
-    let sign = if is_sum { '+' } else { '-' };
-    Question {
-        asked: format!("{one} {sign} {two}?"),
-        steps: steps(one, two, digits, is_sum).join(" "),
-        answer: sum.result().to_string(),
-        wrong,
-        stratum: format!("{digits} digits"),
-    }
-}
-
-/// What a digit at a place, counted from the last, stands for.
-fn power(place: usize) -> usize {
-    (0..place).fold(1, |power, _| 10 * power)
-}
-
-/// Digit by digit from the last: `7 + 8 + 1 = 16.`, `13 - 8 - 0 = 5.`; the third number is carried.
-fn steps(one: usize, two: usize, digits: usize, is_sum: bool) -> Vec<String> {
-    let mut carried = 0;
-    let mut step = |place: usize| {
-        let at = |x: usize| x / power(place) % 10;
-        let (a, b, c) = (at(one), at(two), carried);
-        if is_sum {
-            carried = (a + b + c) / 10;
-            return format!("{a} + {b} + {c} = {}.", a + b + c);
+    /// No total is below 0: what is more than there is is added.
+    fn above_zero(mut self) -> Self {
+        let mut total = self.first;
+        for (is_added, number) in &mut self.rest {
+            *is_added |= *number > total;
+            total = if *is_added { total + *number } else { total - *number };
         }
-        carried = usize::from(a < b + c);
-        let a = a + 10 * carried;
-        format!("{a} - {b} - {c} = {}.", a - b - c)
-    };
-    (0..digits).map(&mut step).collect()
+        self
+    }
+
+    /// The first number and what it comes to after every term.
+    fn totals(&self) -> Vec<usize> {
+        let mut totals = vec![self.first];
+        for (is_added, number) in &self.rest {
+            let total = totals[totals.len() - 1];
+            totals.push(if *is_added { total + number } else { total - number });
+        }
+        totals
+    }
+
+    /// The terms with their names: `i +7`.
+    fn terms(&self) -> impl Iterator<Item = String> {
+        let term = |(line, (is_added, number)): (&&str, &(bool, usize))| {
+            format!("{line} {}{number}", sign(*is_added))
+        };
+        LINES.iter().zip(&self.rest).map(term)
+    }
+
+    fn text(&self) -> String {
+        let terms: Vec<String> = self.terms().collect();
+        format!("{} {}", self.first, terms.join(" "))
+    }
+
+    /// Term by term: `6 i +7 = 13. 13 j -4 = 9.`
+    fn steps(&self) -> String {
+        let totals = self.totals();
+        let step =
+            |(totals, term): (&[usize], String)| format!("{} {term} = {}.", totals[0], totals[1]);
+        totals.windows(2).zip(self.terms()).map(step).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The same with one term drawn anew.
+    fn changed(&self, draw: &mut Draw) -> Self {
+        let mut other = self.clone();
+        let place = draw.below(self.rest.len());
+        other.rest[place] = term(draw);
+        other.above_zero()
+    }
+}
+
+fn term(draw: &mut Draw) -> (bool, usize) {
+    (draw.below(2) == 0, number(draw))
+}
+
+fn number(draw: &mut Draw) -> usize {
+    1 + draw.octave(LARGEST_TERM, FIRST)
+}
+
+const fn sign(is_added: bool) -> char {
+    if is_added { '+' } else { '-' }
+}
+
+/// So many terms after a first number. Wrong answers are results of questions that differ in few terms.
+pub(crate) fn question(terms: usize, draw: &mut Draw) -> Question {
+    let result = |sum: &Sum| sum.totals()[terms].to_string();
+    let near = Sum::drawn(terms, draw);
+    let (sum, wrong) = one_of_four(&near, draw, Sum::changed, result);
+    Question {
+        asked: format!("{}?", sum.text()),
+        steps: sum.steps(),
+        answer: result(&sum),
+        wrong,
+        stratum: format!("{terms} terms"),
+    }
 }
 
 #[cfg(test)]
@@ -85,24 +113,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_those_of_the_schoolbook() {
-        assert_eq!(steps(47, 85, 2, true), ["7 + 5 + 0 = 12.", "4 + 8 + 1 = 13."]);
-        assert_eq!(
-            steps(143, 58, 3, false),
-            ["13 - 8 - 0 = 5.", "14 - 5 - 1 = 8.", "1 - 0 - 1 = 0."]
-        );
+    fn steps_are_written_out() {
+        let sum = Sum { first: 6, rest: vec![(true, 7), (false, 4)] };
+        assert_eq!(sum.text(), "6 i +7 j -4");
+        assert_eq!(sum.steps(), "6 i +7 = 13. 13 j -4 = 9.");
+        let below = Sum { first: 2, rest: vec![(false, 5)] };
+        assert_eq!(below.above_zero().text(), "2 i +5");
     }
 
-    /// The result as the steps spell it, last digit first.
-    fn spelled(steps: &str) -> usize {
-        let results =
-            steps.split(". ").filter_map(|step| step.trim_end_matches('.').split("= ").nth(1));
-        let results: Vec<usize> = results.map(|result| result.parse().unwrap()).collect();
-        let last = results.len() - 1;
-        let digit = |(place, x): (usize, &usize)| {
-            if place < last { x % 10 * power(place) } else { x * power(place) }
-        };
-        results.iter().enumerate().map(digit).sum()
+    /// Follows a question term by term: the result, and the steps as they have to be.
+    fn followed(asked: &str) -> (i64, String) {
+        let words: Vec<&str> = asked.trim_end_matches('?').split(' ').collect();
+        let mut total: i64 = words[0].parse().unwrap();
+        let mut steps = Vec::new();
+        for term in words[1..].chunks(2) {
+            let change: i64 = term[1].parse().unwrap();
+            steps.push(format!("{total} {} = {}.", term.join(" "), total + change));
+            total += change;
+            assert!(total >= 0);
+        }
+        (total, steps.join(" "))
     }
 
     #[test]
@@ -110,11 +140,8 @@ mod tests {
         let mut draw = Draw::new(Seed(5));
         for i in 0..300 {
             let question = question(1 + i % 5, &mut draw);
-            let words: Vec<&str> = question.asked.trim_end_matches('?').split(' ').collect();
-            let (one, two): (usize, usize) = (words[0].parse().unwrap(), words[2].parse().unwrap());
-            let result = if words[1] == "+" { one + two } else { one - two };
-            assert_eq!(question.answer, result.to_string());
-            assert_eq!(spelled(&question.steps), result, "{question:?}");
+            let (result, steps) = followed(&question.asked);
+            assert_eq!((&question.answer, &question.steps), (&result.to_string(), &steps));
             assert!(question.wrong.len() == 3 && !question.wrong.contains(&question.answer));
         }
     }

@@ -17,9 +17,8 @@ pub(crate) const ATTRIBUTES: usize = 4;
 pub(crate) const NAMES: [&str; ATTRIBUTES] = ["home", "job", "pet", "color"];
 /// People there are names for.
 const MOST: usize = 64 * 64;
-/// How often texts tell of someone falls with the place in the list, as words do in a language: half of
-/// the people come up in one of so many cases only, an eighth of them in three of so many.
-const OCTAVES: usize = 6;
+/// People of whom texts tell most often; see [`Draw::octave`].
+const FIRST: usize = 64;
 
 /// Someone with a name and four attributes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -64,17 +63,9 @@ pub(crate) fn people(seed: Seed, n: usize) -> Vec<Person> {
     draw.distinct(n, MOST).into_iter().map(|i| person(i, &mut draw)).collect()
 }
 
-/// Someone to tell of: the first often, the last seldom (Zipf's law, in steps of an octave).
-///
-/// A text whose facts come up equally often is learned all at once; one with a long tail gives a loss that
-/// falls as a power of size and tokens (Michaud et al. 2023, [arXiv:2303.13506](https://arxiv.org/abs/2303.13506)).
+/// Someone to tell of: the first often, the last seldom.
 pub(crate) fn told<'a>(people: &'a [Person], draw: &mut Draw) -> &'a Person {
-    &people[among(people.len(), draw)]
-}
-
-fn among(n: usize, draw: &mut Draw) -> usize {
-    let first = n >> draw.below(OCTAVES);
-    draw.below(first.max(1))
+    &people[draw.octave(people.len(), FIRST)]
 }
 
 /// A fact as a sentence, in one of two ways.
@@ -99,11 +90,8 @@ pub(crate) fn question(
     attribute: usize,
     draw: &mut Draw,
 ) -> Question {
-    let half = people.len() / 2;
-    let person = match asked {
-        Asked::InTraining => &people[2 * among(half, draw)],
-        Asked::InTests => &people[2 * draw.below(half) + 1],
-    };
+    let pair = draw.octave(people.len() / 2, FIRST / 2);
+    let person = &people[2 * pair + usize::from(asked == Asked::InTests)];
     let answer = person.attributes[attribute].clone();
     let others: Vec<String> =
         values(attribute).into_iter().filter(|value| *value != answer).collect();

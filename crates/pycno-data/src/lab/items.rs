@@ -167,11 +167,11 @@ mod tests {
     fn the_files_are_these_to_the_byte() {
         let hashes = FILES.map(|name| sha256_hex(task_file(name).unwrap().as_bytes()));
         let expect = [
-            "7d1dac753a0a44f6d3ae86c7a5dc9b98c1c0b6a17bebb57e6eb0de68940fcb37",
-            "5fd479feb7582fa77af0b4e4bfc2e565ac7b20ba7ac1d8c97ae2f291ddc0a609",
-            "bae6bb494653ec2359fbffac00e95e00a5d06489408d86fd3ff8b4bcbd11386e",
-            "11f344f2746c430a5c131d4112984339c724013f218e3955719b39a679d46922",
-            "2b3a149919326fd24eebf98801f18ec1dbe3faed714c3c85cd528ecfa15127a4",
+            "acb130e6d8d930fe5cf117625debe933e4dc0e5687a82c8b7b60f8c5431c5e95",
+            "c675ddb0ab94ccd933951d6210ac79913688457ca6340082af8a18311ce40fde",
+            "203690ff3f848fa142bae7ef02448fe37266aff8fc5ce00d6f3a5b7a6446ad47",
+            "887f67161ca4b7ea5a63757b6a077a57e1376e0ce19bea777e60517d872d0025",
+            "ee78ee98e787fc0531ff99defb38cf5b680666f741ea7d1e85f4b76aa49580a5",
         ];
         assert_eq!(hashes, expect);
     }

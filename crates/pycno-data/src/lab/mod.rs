@@ -1,7 +1,7 @@
 //! The lab: a small made-up world that gives endless texts, and questions with known answers.
 //!
 //! Four skills, by analogy with the benchmarks of the Densing Law paper: facts (a knowledge set of known
-//! size), tracking (who has what after some gifts), arithmetic (sums and differences), programs (a tiny
+//! size), tracking (who has what after some swaps), arithmetic (sums and differences), programs (a tiny
 //! stack language). Every question has the steps to its answer written out, so that the conditional loss of
 //! the paper exists, and three wrong answers.
 //!

@@ -1,95 +1,106 @@
-//! Programs: a stack language on the digits 0 to 4, and what is on top in the end.
+//! Programs: a stack language whose operations replace the digit on top, and what is there in the end.
 
-use super::{Question, draw::Draw, question::one_of_four};
+use pycno_units::Seed;
 
-/// Numbers there are: what does not fit begins again at 0. A table of so many by so many for each
-/// operation is what a model has to learn.
-const NUMBERS: usize = 5;
+use super::{
+    Question,
+    draw::Draw,
+    question::one_of_four,
+    words::{LINES, operations},
+};
 
-/// What an instruction does with the two numbers on top, modulo [`NUMBERS`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Operation {
-    Add,
-    Sub,
-    Max,
-    Min,
+/// Numbers there are.
+const NUMBERS: usize = 10;
+/// Operations that programs use most often; see [`Draw::octave`].
+const FIRST: usize = 4;
+
+/// What every operation makes of the number on top: a table drawn evenly, so that there is no rule
+/// behind it and each is learned on its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Library(Vec<Operation>);
+
+#[derive(Clone, Debug)]
+struct Operation {
+    name: String,
+    table: [usize; NUMBERS],
 }
 
-const OPERATIONS: [Operation; 4] = [Operation::Add, Operation::Sub, Operation::Max, Operation::Min];
-
-impl Operation {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Sub => "sub",
-            Self::Max => "max",
-            Self::Min => "min",
-        }
+impl Library {
+    pub(crate) fn new(seed: Seed) -> Self {
+        let mut draw = Draw::new(seed.split("operations"));
+        let mut made =
+            |name| Operation { name, table: std::array::from_fn(|_| draw.below(NUMBERS)) };
+        Self(operations().into_iter().map(&mut made).collect())
     }
 
-    fn apply(self, below: usize, top: usize) -> usize {
-        match self {
-            Self::Add => (below + top) % NUMBERS,
-            Self::Sub => (below + NUMBERS - top) % NUMBERS,
-            Self::Max => below.max(top),
-            Self::Min => below.min(top),
-        }
+    fn drawn(&self, draw: &mut Draw) -> usize {
+        draw.octave(self.0.len(), FIRST)
     }
 }
 
-/// A first number, then numbers each with what is done with it.
+/// A first number, then what is done with it, line by line.
 #[derive(Clone, Debug)]
 struct Program {
     first: usize,
-    rest: Vec<(usize, Operation)>,
+    lines: Vec<usize>,
 }
 
 impl Program {
-    fn drawn(operations: usize, draw: &mut Draw) -> Self {
-        let first = draw.below(NUMBERS);
-        let rest =
-            (0..operations).map(|_| (draw.below(NUMBERS), *draw.pick(&OPERATIONS))).collect();
-        Self { first, rest }
+    fn drawn(library: &Library, operations: usize, draw: &mut Draw) -> Self {
+        let lines = (0..operations).map(|_| library.drawn(draw)).collect();
+        Self { first: draw.below(NUMBERS), lines }
     }
 
-    /// The number on top after the first push and after every operation.
-    fn run(&self) -> Vec<usize> {
+    /// The number on top in the beginning and after every line.
+    fn run(&self, library: &Library) -> Vec<usize> {
         let mut tops = vec![self.first];
-        for (number, operation) in &self.rest {
-            tops.push(operation.apply(tops[tops.len() - 1], *number));
+        for operation in &self.lines {
+            tops.push(library.0[*operation].table[tops[tops.len() - 1]]);
         }
         tops
     }
 
-    fn text(&self) -> String {
-        let step = |(number, operation): &(usize, Operation)| {
-            format!(" push {number} {}", operation.name())
-        };
-        format!("push {}{}", self.first, self.rest.iter().map(step).collect::<String>())
+    /// The lines with their names: `i dav`.
+    fn lines(&self, library: &Library) -> Vec<String> {
+        let line =
+            |(line, operation): (&&str, &usize)| format!("{line} {}", library.0[*operation].name);
+        LINES.iter().zip(&self.lines).map(line).collect()
     }
 
-    /// The same with one number or one operation drawn anew.
-    fn changed(&self, draw: &mut Draw) -> Self {
+    fn text(&self, library: &Library) -> String {
+        format!("{} {}", self.first, self.lines(library).join(" "))
+    }
+
+    /// Line by line: `3 i dav = 1. 1 j zim = 4.`
+    fn steps(&self, library: &Library) -> String {
+        let tops = self.run(library);
+        let step = |(tops, line): (&[usize], String)| format!("{} {line} = {}.", tops[0], tops[1]);
+        tops.windows(2).zip(self.lines(library)).map(step).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The same with another number or another operation in one place.
+    fn changed(&self, library: &Library, draw: &mut Draw) -> Self {
         let mut other = self.clone();
-        let place = draw.below(self.rest.len());
-        if draw.below(2) == 0 {
-            other.rest[place].0 = draw.below(NUMBERS);
-        } else {
-            other.rest[place].1 = *draw.pick(&OPERATIONS);
+        match draw.below(1 + self.lines.len()) {
+            0 => other.first = draw.below(NUMBERS),
+            place => other.lines[place - 1] = library.drawn(draw),
         }
         other
     }
 }
 
-/// A program with so many operations. Wrong answers are results of programs that differ in few places.
-pub(crate) fn question(operations: usize, draw: &mut Draw) -> Question {
-    let result = |program: &Program| program.run()[operations].to_string();
-    let near = Program::drawn(operations, draw);
-    let (program, wrong) = one_of_four(&near, draw, Program::changed, result);
-    let tops: Vec<String> = program.run().iter().map(ToString::to_string).collect();
+/// A program of so many lines.
+///
+/// Steps repeat what a line works on, so that its result depends on the two words before it alone, and
+/// lines have names, so that the next one can be found again. Wrong answers are results of programs that differ in few places.
+pub(crate) fn question(library: &Library, operations: usize, draw: &mut Draw) -> Question {
+    let result = |program: &Program| program.run(library)[operations].to_string();
+    let near = Program::drawn(library, operations, draw);
+    let change = |program: &Program, draw: &mut Draw| program.changed(library, draw);
+    let (program, wrong) = one_of_four(&near, draw, change, result);
     Question {
-        asked: format!("{}?", program.text()),
-        steps: format!("{}.", tops.join(" ")),
+        asked: format!("{}?", program.text(library)),
+        steps: program.steps(library),
         answer: result(&program),
         wrong,
         stratum: format!("{operations} operations"),
@@ -98,39 +109,44 @@ pub(crate) fn question(operations: usize, draw: &mut Draw) -> Question {
 
 #[cfg(test)]
 mod tests {
-    use pycno_units::Seed;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
-    /// A stack machine that knows nothing of how programs are drawn.
-    fn top_of(text: &str) -> usize {
-        let mut stack: Vec<usize> = Vec::new();
-        for word in text.trim_end_matches('?').split(' ').filter(|word| *word != "push") {
-            if let Ok(number) = word.parse() {
-                stack.push(number);
-                continue;
-            }
-            let (top, below) = (stack.pop().unwrap(), stack.pop().unwrap());
-            stack.push(match word {
-                "add" => (below + top) % 5,
-                "sub" => (5 + below - top) % 5,
-                "max" => below.max(top),
-                "min" => below.min(top),
-                other => panic!("{other}"),
-            });
+    /// What each line does, as far as steps tell: number on top, operation, number on top after it. Also the
+    /// program that the steps belong to.
+    fn read(steps: &str) -> (Vec<[&str; 3]>, String) {
+        let mut done = Vec::new();
+        let mut program = vec![steps.split(' ').next().unwrap()];
+        for step in steps.trim_end_matches('.').split(". ") {
+            let words: Vec<&str> = step.split(' ').collect();
+            let [top, line, operation, "=", result] = words[..] else { panic!("{step}") };
+            program.extend([line, operation]);
+            done.push([top, operation, result]);
         }
-        assert_eq!(stack.len(), 1);
-        stack[0]
+        (done, program.join(" "))
     }
 
     #[test]
-    fn answers_are_those_of_a_stack_machine() {
+    fn steps_run_the_program_by_the_same_tables_throughout() {
+        let library = Library::new(Seed(1));
         let mut draw = Draw::new(Seed(6));
-        for i in 0..500 {
-            let question = question(1 + i % 5, &mut draw);
-            assert_eq!(question.answer, top_of(&question.asked).to_string(), "{question:?}");
-            assert!(question.steps.ends_with(&format!("{}.", question.answer)));
-            assert!(question.wrong.len() == 3 && !question.wrong.contains(&question.answer));
+        let mut known = BTreeMap::new();
+        for i in 0..4000 {
+            let Question { asked, steps, answer, wrong, .. } =
+                question(&library, 1 + i % 5, &mut draw);
+            let (done, program) = read(&steps);
+            assert_eq!(asked, format!("{program}?"));
+            assert_eq!(done.len(), 1 + i % 5);
+            assert!(done.windows(2).all(|two| two[0][2] == two[1][0]), "{steps}");
+            assert_eq!(done[done.len() - 1][2], answer);
+            assert!(wrong.len() == 3 && !wrong.contains(&answer));
+            for [top, operation, result] in done {
+                let key = [top, operation].map(str::to_owned);
+                assert_eq!(*known.entry(key).or_insert_with(|| result.to_owned()), result);
+            }
         }
+        let used: BTreeSet<&String> = known.keys().map(|[_, operation]| operation).collect();
+        assert_eq!(used.len(), library.0.len());
     }
 }

@@ -2,7 +2,7 @@
 
 use pycno_units::{Seed, TokenCount};
 
-use super::{Skill, World, draw::Draw, facts};
+use super::{Skill, World, draw::Draw, facts, tracking};
 use crate::{Corpus, CorpusFile, DataError, hash::sha256_hex};
 
 /// Of a hundred documents, so many tell all about a person.
@@ -66,9 +66,16 @@ impl World {
     /// A question with the steps to its answer, or up to three in a row with answers alone: then a
     /// prompt of solved questions is nothing new to a model.
     fn exercise(&self, skill: Skill, draw: &mut Draw) -> String {
-        if draw.below(2) == 0 {
+        let worked = match skill {
+            Skill::Facts => 2,
+            Skill::Tracking | Skill::Arithmetic | Skill::Programs => 3,
+        };
+        if draw.below(4) < worked {
             let question = self.training_question(skill, draw);
             return format!("{}{}", question.prompt(), question.solution());
+        }
+        if skill == Skill::Tracking {
+            return self.asked_of_a_story(draw);
         }
         let most = 1 + super::items::shots(skill);
         let solved: Vec<String> = (0..draw.between([1, most]))
@@ -76,6 +83,15 @@ impl World {
             .map(|question| format!("{}{}", question.prompt(), question.direct()))
             .collect();
         solved.join(" ")
+    }
+
+    /// A story, and who has each of the things.
+    fn asked_of_a_story(&self, draw: &mut Draw) -> String {
+        let questions = self.training_story(draw);
+        let first = questions.iter().take(1).map(|one| format!("{}{}", one.prompt(), one.direct()));
+        let others = questions.iter().skip(1);
+        let others = others.map(|one| format!("{}{}", tracking::alone(&one.asked), one.direct()));
+        first.chain(others).collect::<Vec<_>>().join(" ")
     }
 
     /// The first documents of the world, as many as give `tokens` tokens with an end after each, under
@@ -96,14 +112,16 @@ impl World {
     }
 }
 
-/// Tokens of a text in the lab's words: words, digits and marks. The tokenizer would say the same, later.
+/// Tokens of a text in the lab's words: marks, and what stands between them and spaces. The tokenizer would say
+/// the same, later.
 fn n_tokens(text: &str) -> u64 {
     let mut in_word = false;
     let mut n = 0;
     for c in text.chars() {
-        let begins = !(c.is_whitespace() || (c.is_alphabetic() && in_word));
-        in_word = c.is_alphabetic();
-        n += u64::from(begins);
+        let is_mark = matches!(c, '.' | '?' | ':');
+        let is_word = !is_mark && !c.is_whitespace();
+        n += u64::from(is_mark || (is_word && !in_word));
+        in_word = is_word;
     }
     n
 }

@@ -34,24 +34,29 @@ pub(crate) const PETS: [&str; 16] = [
 /// What people like.
 pub(crate) const COLORS: [&str; 8] =
     ["black", "blue", "brown", "green", "grey", "red", "white", "yellow"];
-/// What people have in their hands.
-pub(crate) const THINGS: [&str; 16] = [
-    "bell", "book", "bowl", "box", "coin", "comb", "cup", "drum", "hat", "jar", "key", "lamp",
-    "map", "pen", "ring", "rope",
-];
-/// Instructions of the stack language.
-pub(crate) const INSTRUCTIONS: [&str; 5] = ["push", "add", "sub", "max", "min"];
+/// What people have in their hands, in the order of every story.
+pub(crate) const THINGS: [&str; 4] = ["bell", "book", "coin", "drum"];
+/// Beginnings and ends of the operations of programs.
+const OPERATION: ([&str; 16], [&str; 8]) = (
+    ["b", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "z"],
+    ["av", "ek", "im", "ob", "un", "elf", "ost", "ang"],
+);
 /// What holds sentences together.
-const GLUE: [&str; 44] = [
-    "question", "steps", "answer", ":", ".", "?", ",", "+", "-", "=", "0", "1", "2", "3", "4", "5",
-    "6", "7", "8", "9", "the", "a", "of", "is", "in", "as", "and", "has", "who", "where", "what",
-    "does", "do", "work", "lives", "live", "home", "works", "job", "keeps", "keep", "pet", "likes",
-    "like",
+const GLUE: [&str; 31] = [
+    "question", "steps", "answer", ":", ".", "?", "=", "the", "a", "of", "is", "in", "as", "has",
+    "who", "where", "what", "does", "do", "work", "lives", "live", "home", "works", "job", "keeps",
+    "keep", "pet", "likes", "like", "color",
 ];
-/// More of it.
-const MORE_GLUE: [&str; 3] = ["color", "gives", "to"];
+/// The largest number there is a word for.
+pub(crate) const LARGEST: usize = 160;
+/// The largest number to add or to take away; with its sign it is a word.
+pub(crate) const LARGEST_TERM: usize = 32;
+/// Names of lines, in order.
+pub(crate) const LINES: [&str; 8] = ["i", "j", "k", "l", "m", "n", "o", "p"];
 /// Before a text of its own; ends every document.
 pub(crate) const END: &str = "<end>";
+/// The marks, which are words without a space before them.
+const MARKS: &str = "[.?:]";
 /// Stands for what the world has no word for.
 const UNKNOWN: &str = "<unk>";
 
@@ -74,16 +79,32 @@ pub(crate) fn places() -> Vec<String> {
     joined(PLACE)
 }
 
+/// The 128 operations of programs, the most used first.
+pub(crate) fn operations() -> Vec<String> {
+    let (starts, ends) = OPERATION;
+    ends.iter().flat_map(|end| starts.iter().map(move |start| format!("{start}{end}"))).collect()
+}
+
 /// Every word, special ones first; a word's place is its token.
 fn vocabulary() -> Vec<String> {
-    let plain = [&GLUE[..], &MORE_GLUE, &INSTRUCTIONS, &JOBS, &PETS, &COLORS, &THINGS].concat();
+    let plain = [&GLUE[..], &LINES, &JOBS, &PETS, &COLORS, &THINGS].concat();
     let plain = plain.into_iter().map(str::to_owned);
+    let numbers = (0..=LARGEST).map(|number| number.to_string());
+    let terms = (1..=LARGEST_TERM).flat_map(|number| [format!("+{number}"), format!("-{number}")]);
     let specials = [UNKNOWN.to_owned(), END.to_owned()].into_iter();
-    specials.chain(plain).chain(first_names()).chain(last_names()).chain(places()).collect()
+    specials
+        .chain(numbers)
+        .chain(terms)
+        .chain(plain)
+        .chain(first_names())
+        .chain(last_names())
+        .chain(places())
+        .chain(operations())
+        .collect()
 }
 
 /// The files that travel with a checkpoint that speaks the lab's language: `tokenizer.json` and
-/// `tokenizer_config.json`. One token a word, a digit or a mark.
+/// `tokenizer_config.json`. One token a word, a number or a mark.
 pub fn tokenizer_files() -> BTreeMap<String, Vec<u8>> {
     let words = vocabulary();
     let vocab: serde_json::Map<String, serde_json::Value> =
@@ -97,7 +118,8 @@ pub fn tokenizer_files() -> BTreeMap<String, Vec<u8>> {
         "added_tokens": [special(0, UNKNOWN), special(1, END)],
         "normalizer": null,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
-            {"type": "Whitespace"}, {"type": "Digits", "individual_digits": true}]},
+            {"type": "WhitespaceSplit"},
+            {"type": "Split", "pattern": {"Regex": MARKS}, "behavior": "Isolated", "invert": false}]},
         "post_processor": null, "decoder": null,
         "model": {"type": "WordLevel", "vocab": vocab, "unk_token": UNKNOWN}});
     let config = json!({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END,
@@ -133,10 +155,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_digits_and_marks_stand_alone() {
+    fn numbers_are_words_and_marks_stand_alone() {
         let tokenizer = Tokenizer::from_files(&tokenizer_files()).unwrap();
-        let ids = tokenizer.encode("47 + 5? answer: 52.", false).unwrap();
-        assert_eq!(tokenizer.decode(&ids).unwrap(), "4 7 + 5 ? answer : 5 2 .");
+        let ids = tokenizer.encode("47 i +5? answer: 52.", false).unwrap();
+        assert_eq!(tokenizer.decode(&ids).unwrap(), "47 i +5 ? answer : 52 .");
+        assert_eq!(ids.len(), 8);
         assert_eq!((tokenizer.bos(), tokenizer.eos()), (Some(1), Some(1)));
     }
 }

@@ -8,7 +8,8 @@ use super::{
     Question, Skill, arithmetic,
     draw::Draw,
     facts::{self, Asked, Person},
-    programs, tracking,
+    programs::{self, Library},
+    tracking,
 };
 
 /// Draws that may bring nothing new before there is taken to be nothing.
@@ -19,10 +20,10 @@ const DRAWS: usize = 1000;
 pub struct Difficulty {
     /// People whose four attributes the texts tell.
     pub people: usize,
-    /// Gifts before it is asked who has a thing.
-    pub gifts: [usize; 2],
-    /// Digits of the numbers to add or subtract.
-    pub digits: [usize; 2],
+    /// Swaps before it is asked who has a thing.
+    pub swaps: [usize; 2],
+    /// Numbers to add or take away, after a first one.
+    pub terms: [usize; 2],
     /// Instructions that compute, in a program.
     pub operations: [usize; 2],
 }
@@ -30,7 +31,7 @@ pub struct Difficulty {
 impl Default for Difficulty {
     /// What the lab's ruler is fitted on.
     fn default() -> Self {
-        Self { people: 512, gifts: [1, 6], digits: [2, 4], operations: [2, 5] }
+        Self { people: 2048, swaps: [0, 3], terms: [2, 4], operations: [2, 4] }
     }
 }
 
@@ -40,6 +41,7 @@ pub struct World {
     pub(crate) seed: Seed,
     pub(crate) difficulty: Difficulty,
     pub(crate) people: Vec<Person>,
+    library: Library,
 }
 
 impl Default for World {
@@ -54,13 +56,18 @@ impl World {
     ///
     /// # Panics
     ///
-    /// If there are more people than names (4,096), or a range is empty or begins at 0.
+    /// If there are more people than names (4,096), or a range is empty, or one of terms or operations begins at 0.
     pub fn new(seed: Seed, difficulty: Difficulty) -> Self {
-        let Difficulty { gifts, digits, operations, .. } = difficulty;
-        for [low, high] in [gifts, digits, operations] {
-            assert!(0 < low && low <= high, "a range from 1 on, found {low} to {high}");
+        let Difficulty { swaps, terms, operations, .. } = difficulty;
+        for ([low, high], least) in [(swaps, 0), (terms, 1), (operations, 1)] {
+            assert!(least <= low && low <= high, "a range from {least} on, found {low} to {high}");
         }
-        Self { seed, difficulty, people: facts::people(seed, difficulty.people) }
+        Self {
+            seed,
+            difficulty,
+            people: facts::people(seed, difficulty.people),
+            library: Library::new(seed),
+        }
     }
 
     /// Bits it takes to tell every attribute of every person, their names being known.
@@ -101,6 +108,17 @@ impl World {
         }
     }
 
+    /// Questions about one story, none of which is kept for tests.
+    pub(crate) fn training_story(&self, draw: &mut Draw) -> Vec<Question> {
+        loop {
+            let swaps = draw.between(self.difficulty.swaps);
+            let questions = tracking::questions(swaps, draw);
+            if !questions.iter().any(Question::is_held_out) {
+                return questions;
+            }
+        }
+    }
+
     /// Any question of a skill; `level` picks how hard of a range, or which attribute.
     fn drawn(
         &self,
@@ -109,15 +127,15 @@ impl World {
         level: impl Fn(&mut Draw, [usize; 2]) -> usize,
         draw: &mut Draw,
     ) -> Question {
-        let Difficulty { gifts, digits, operations, .. } = self.difficulty;
+        let Difficulty { swaps, terms, operations, .. } = self.difficulty;
         match skill {
             Skill::Facts => {
                 let attribute = level(draw, [0, facts::ATTRIBUTES - 1]);
                 facts::question(&self.people, asked, attribute, draw)
             }
-            Skill::Tracking => tracking::question(level(draw, gifts), draw),
-            Skill::Arithmetic => arithmetic::question(level(draw, digits), draw),
-            Skill::Programs => programs::question(level(draw, operations), draw),
+            Skill::Tracking => tracking::question(level(draw, swaps), draw),
+            Skill::Arithmetic => arithmetic::question(level(draw, terms), draw),
+            Skill::Programs => programs::question(&self.library, level(draw, operations), draw),
         }
     }
 }

@@ -10,7 +10,8 @@ use pycno_density::{
 use pycno_units::{ParamCount, Seed, TokenCount};
 
 /// Tasks whose mean is weighed.
-const TASKS: [&str; 4] = ["lab_facts", "lab_tracking", "lab_arithmetic", "lab_programs"];
+const TASKS: [&str; 4] =
+    ["lab_facts", "lab_tracking_steps", "lab_arithmetic_steps", "lab_programs_steps"];
 /// Items of each.
 const ITEMS: u64 = 600;
 const DRAWS: usize = 1000;
@@ -34,7 +35,7 @@ pub(crate) fn page(ruler: &str, table: &str) -> Result<String, Box<dyn Error>> {
     let loss = card.loss.ok_or("the ruler has no law of loss")?;
     let held = loss.hold_out_error.ok_or("too few sizes to hold one out")?;
     let law = format!(
-        "Law of the mean: loss against size and tokens R2 {:.4}, rms {:.3} (relative), largest size held out \
+        "Law of the mean: loss against size and tokens R2 {:.4}, rms {:.3} nats, largest size held out \
          {:+.1} %; score against loss {:.2} points rms.\n\n",
         loss.r_squared,
         loss.residual_rms,
