@@ -84,6 +84,22 @@ mod tests {
     }
 
     #[test]
+    fn an_octave_is_drawn_half_as_often_as_the_one_two_before() {
+        let mut draw = Draw::new(Seed(4));
+        let mut seen = [0_u32; 5];
+        for _ in 0..40_000 {
+            let place = draw.octave(60, 4);
+            let octave = [4, 8, 16, 32, 60].iter().position(|end| place < *end).unwrap();
+            seen[octave] += 1;
+        }
+        for two in seen.windows(3) {
+            let ratio = f64::from(two[0]) / f64::from(two[2]);
+            assert!((1.9..2.1).contains(&ratio), "{seen:?}");
+        }
+        assert!((0..100).all(|_| draw.octave(1, 4) == 0));
+    }
+
+    #[test]
     fn distinct_numbers_are_distinct_and_all_of_them_come() {
         let mut draw = Draw::new(Seed(3));
         let mut seen = draw.distinct(7, 7);

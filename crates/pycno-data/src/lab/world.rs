@@ -10,6 +10,7 @@ use super::{
     facts::{self, Asked, Person},
     programs::{self, Library},
     tracking,
+    words::{LARGEST, LARGEST_TERM, LINES},
 };
 
 /// Draws that may bring nothing new before there is taken to be nothing.
@@ -56,11 +57,16 @@ impl World {
     ///
     /// # Panics
     ///
-    /// If there are more people than names (4,096), or a range is empty, or one of terms or operations begins at 0.
+    /// If there are more people than names (4,096), a range is empty, terms or operations begin at 0, or there
+    /// are more of a kind than names for lines (8) or words for their sum (4 terms).
     pub fn new(seed: Seed, difficulty: Difficulty) -> Self {
         let Difficulty { swaps, terms, operations, .. } = difficulty;
-        for ([low, high], least) in [(swaps, 0), (terms, 1), (operations, 1)] {
-            assert!(least <= low && low <= high, "a range from {least} on, found {low} to {high}");
+        let (lines, sums) = (LINES.len(), LARGEST / LARGEST_TERM - 1);
+        for ([low, high], [least, most]) in
+            [(swaps, [0, lines]), (terms, [1, sums]), (operations, [1, lines])]
+        {
+            let fits = least <= low && low <= high && high <= most;
+            assert!(fits, "a range within {least} to {most}, found {low} to {high}");
         }
         Self {
             seed,
