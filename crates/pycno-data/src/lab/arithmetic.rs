@@ -9,87 +9,79 @@
 use super::{
     Question,
     draw::Draw,
-    question::one_of_four,
-    words::{LARGEST_TERM, LINES},
+    question::{named, one_of_four, worked},
+    words::LARGEST_TERM,
 };
 
 /// How many small numbers come up most often; see [`Draw::octave`].
 const FIRST: usize = 4;
 
-/// A number, then what is added (`true`) or taken away.
+/// A number, then what is added to it, term by term; a term below 0 is taken away.
 #[derive(Clone, Debug)]
 struct Sum {
-    first: usize,
-    rest: Vec<(bool, usize)>,
+    first: i64,
+    terms: Vec<i64>,
 }
 
 impl Sum {
     fn drawn(terms: usize, draw: &mut Draw) -> Self {
         let first = number(draw);
-        let rest = (0..terms).map(|_| term(draw)).collect();
-        Self { first, rest }.above_zero()
+        let terms = (0..terms).map(|_| term(draw)).collect();
+        Self { first, terms }.above_zero()
     }
 
     /// No total is below 0: what is more than there is is added.
     fn above_zero(mut self) -> Self {
         let mut total = self.first;
-        for (is_added, number) in &mut self.rest {
-            *is_added |= *number > total;
-            total = if *is_added { total + *number } else { total - *number };
+        for term in &mut self.terms {
+            if total + *term < 0 {
+                *term = -*term;
+            }
+            total += *term;
         }
         self
     }
 
     /// The first number and what it comes to after every term.
-    fn totals(&self) -> Vec<usize> {
+    fn totals(&self) -> Vec<i64> {
         let mut totals = vec![self.first];
-        for (is_added, number) in &self.rest {
-            let total = totals[totals.len() - 1];
-            totals.push(if *is_added { total + number } else { total - number });
+        for term in &self.terms {
+            totals.push(totals[totals.len() - 1] + term);
         }
         totals
     }
 
     /// The terms with their names: `i +7`.
-    fn terms(&self) -> impl Iterator<Item = String> {
-        let term = |(line, (is_added, number)): (&&str, &(bool, usize))| {
-            format!("{line} {}{number}", sign(*is_added))
-        };
-        LINES.iter().zip(&self.rest).map(term)
+    fn lines(&self) -> Vec<String> {
+        named(self.terms.iter().map(|term| format!("{term:+}")))
     }
 
     fn text(&self) -> String {
-        let terms: Vec<String> = self.terms().collect();
-        format!("{} {}", self.first, terms.join(" "))
+        format!("{} {}", self.first, self.lines().join(" "))
     }
 
     /// Term by term: `6 i +7 = 13. 13 j -4 = 9.`
     fn steps(&self) -> String {
-        let totals = self.totals();
-        let step =
-            |(totals, term): (&[usize], String)| format!("{} {term} = {}.", totals[0], totals[1]);
-        totals.windows(2).zip(self.terms()).map(step).collect::<Vec<_>>().join(" ")
+        worked(&self.totals(), &self.lines())
     }
 
     /// The same with one term drawn anew.
     fn changed(&self, draw: &mut Draw) -> Self {
         let mut other = self.clone();
-        let place = draw.below(self.rest.len());
-        other.rest[place] = term(draw);
+        let place = draw.below(self.terms.len());
+        other.terms[place] = term(draw);
         other.above_zero()
     }
 }
 
-fn term(draw: &mut Draw) -> (bool, usize) {
-    (draw.below(2) == 0, number(draw))
+fn term(draw: &mut Draw) -> i64 {
+    let is_added = draw.below(2) == 0;
+    let number = number(draw);
+    if is_added { number } else { -number }
 }
 
-fn number(draw: &mut Draw) -> usize {
-    1 + draw.octave(LARGEST_TERM, FIRST)
-}
-
-const fn sign(is_added: bool) -> char {
-    if is_added { '+' } else { '-' }
+fn number(draw: &mut Draw) -> i64 {
+    1 + i64::try_from(draw.octave(LARGEST_TERM, FIRST)).unwrap_or(0)
 }
 
 /// So many terms after a first number. Wrong answers are results of questions that differ in few terms.
@@ -114,10 +106,10 @@ mod tests {
 
     #[test]
     fn steps_are_written_out() {
-        let sum = Sum { first: 6, rest: vec![(true, 7), (false, 4)] };
+        let sum = Sum { first: 6, terms: vec![7, -4] };
         assert_eq!(sum.text(), "6 i +7 j -4");
         assert_eq!(sum.steps(), "6 i +7 = 13. 13 j -4 = 9.");
-        let below = Sum { first: 2, rest: vec![(false, 5)] };
+        let below = Sum { first: 2, terms: vec![-5] };
         assert_eq!(below.above_zero().text(), "2 i +5");
     }
 

@@ -5,8 +5,8 @@ use pycno_units::Seed;
 use super::{
     Question,
     draw::Draw,
-    question::one_of_four,
-    words::{LINES, operations},
+    question::{named, one_of_four, worked},
+    words::operations,
 };
 
 /// Numbers there are.
@@ -62,9 +62,7 @@ impl Program {
 
     /// The lines with their names: `i dav`.
     fn lines(&self, library: &Library) -> Vec<String> {
-        let line =
-            |(line, operation): (&&str, &usize)| format!("{line} {}", library.0[*operation].name);
-        LINES.iter().zip(&self.lines).map(line).collect()
+        named(self.lines.iter().map(|operation| &library.0[*operation].name))
     }
 
     fn text(&self, library: &Library) -> String {
@@ -73,9 +71,7 @@ impl Program {
 
     /// Line by line: `3 i dav = 1. 1 j zim = 4.`
     fn steps(&self, library: &Library) -> String {
-        let tops = self.run(library);
-        let step = |(tops, line): (&[usize], String)| format!("{} {line} = {}.", tops[0], tops[1]);
-        tops.windows(2).zip(self.lines(library)).map(step).collect::<Vec<_>>().join(" ")
+        worked(&self.run(library), &self.lines(library))
     }
 
     /// The same with another number or another operation in one place.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use pycno_units::Seed;
 
-use super::draw::Draw;
+use super::{draw::Draw, words::LINES};
 
 /// One in so many possible questions is kept for testing.
 const HELD_OUT: u64 = 8;
@@ -83,6 +83,18 @@ pub(crate) fn one_of_four<T: Clone>(
     }
     let (asked, _) = found.swap_remove(draw.below(4));
     (asked, found.into_iter().map(|(_, value)| value).collect())
+}
+
+/// Each with the name of its line before it: `i +7`.
+pub(crate) fn named(words: impl IntoIterator<Item: fmt::Display>) -> Vec<String> {
+    LINES.iter().zip(words).map(|(line, word)| format!("{line} {word}")).collect()
+}
+
+/// What named lines make of a number, one after another: `6 i +7 = 13. 13 j -4 = 9.`
+pub(crate) fn worked(values: &[impl fmt::Display], lines: &[String]) -> String {
+    let steps = values.windows(2).zip(lines);
+    let steps = steps.map(|(two, line)| format!("{} {line} = {}.", two[0], two[1]));
+    steps.collect::<Vec<_>>().join(" ")
 }
 
 impl Question {
