@@ -134,12 +134,47 @@ fn a_second_process_on_one_run_is_turned_away() {
 }
 
 #[test]
+fn a_size_may_have_budgets_of_its_own() {
+    let (folder, family) = folder();
+    let run = folder.path().join("run");
+    succeeded(&trained(&family, &run, &["--set", "size.1.budgets=[\"12K\", \"4K\"]"]));
+    let table = std::fs::read_to_string(run.join("runs.csv")).unwrap();
+    let names: Vec<&str> =
+        table.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    let expected = ["small-8.000K", "small-16.00K", "small-32.00K", "large-4.000K", "large-12.00K"];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_size_may_have_a_seed_and_a_suite_of_its_own() {
+    const LARGE: usize = 1;
+    const LOSS: usize = 5;
+    let (folder, family) = folder();
+    let rows = |name: &str, set: &[&str]| {
+        let run = folder.path().join(name);
+        let set = set.iter().chain(&["train.budgets=[\"8K\"]"]).flat_map(|set| ["--set", set]);
+        succeeded(&trained(&family, &run, &set.collect::<Vec<_>>()));
+        let table = std::fs::read_to_string(run.join("runs.csv")).unwrap();
+        let cells = |line: &str| line.split(',').map(str::to_owned).collect::<Vec<_>>();
+        table.lines().skip(1).map(cells).collect::<Vec<_>>()
+    };
+    let plain = rows("plain", &[]);
+    let seeded = rows("seeded", &["size.1.seed=4", "size.1.suite=\"second\""]);
+    let other = rows("other", &["family.seed=4"]);
+    assert_eq!(plain[0], seeded[0]);
+    assert_eq!(seeded[LARGE][..3], ["large-8.000K", "second", "large"]);
+    assert_eq!(seeded[LARGE][LOSS], other[LARGE][LOSS]);
+    assert_ne!(seeded[LARGE][LOSS], plain[LARGE][LOSS]);
+}
+
+#[test]
 fn a_family_that_cannot_be_is_refused_by_name() {
     let (folder, family) = folder();
     let run = folder.path().join("run");
     for (set, part) in [
         ("size.0.heads=3", "\"small\""),
         ("train.budgets=[]", "train.budgets is empty"),
+        ("size.1.budgets=[]", "budgets of size \"large\" is empty"),
         ("train.warmup=\"1M\"", "at most 1 of the run"),
         ("train.batch={sequences = 8, at = 1e-3, power = 3.0}", "train.batch gives"),
         ("data.source=\"lab:chess\"", "lab:train/16M"),

@@ -73,8 +73,8 @@ pub use cost::{
 pub use error::DensityError;
 pub use fit::{
     Anchor, FitCard, LossFit, LossFitOptions, LossForm, LossPoint, MinimumCard, Objective,
-    ScoreFit, ScoreLimits, ScorePoint, SizeFit, SizeLimits, SizePoint, fit_loss, fit_score,
-    fit_size,
+    Repeated, ScoreFit, ScoreLimits, ScorePoint, SizeFit, SizeLimits, SizePoint, fit_loss,
+    fit_score, fit_size,
 };
 pub use items::TaskItems;
 pub use law::Run;

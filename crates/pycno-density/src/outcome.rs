@@ -58,8 +58,12 @@ pub struct Density {
     pub effective: Effective,
     /// Effective size over actual size, where there is one.
     pub density: Option<f64>,
-    /// Interval of the density; its draws resample the ruler's reference models and the items.
+    /// Interval of the density of this one model; its draws resample the ruler's reference models and the items.
     pub interval: Interval,
+    /// Interval of the density that its recipe has: the draws take out the luck of a run too, as far as
+    /// reference models scatter about the ruler's laws. `None` in records from before it was drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_recipe: Option<Interval>,
     /// `d ln N / dS` at the score, per percent point, where there is a size.
     pub sensitivity: Option<f64>,
 }
@@ -70,8 +74,12 @@ pub struct Density {
 pub struct Comparison {
     /// Density of the student over the teacher's, where both exist.
     pub ratio: Option<f64>,
-    /// Interval of the ratio, formed on the log scale.
+    /// Interval of the ratio of these two models, formed on the log scale.
     pub interval: Interval,
+    /// Interval of the ratio that the student's recipe has, from this very teacher; as
+    /// [`Density::of_recipe`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_recipe: Option<Interval>,
     /// What the interval says.
     pub verdict: Verdict,
 }

@@ -36,6 +36,8 @@ struct Simulated {
     /// True `ln` effective sizes of teacher and student.
     sizes: (f64, f64),
     items: usize,
+    /// Percent of one more run of a size on a task: what the recipe gives, and the luck of a run.
+    run: fn(&str, f64, &mut Xoshiro256PlusPlus) -> f64,
 }
 
 /// How many of some studies held the truth.
@@ -44,6 +46,8 @@ struct Covered {
     level: usize,
     bca: usize,
     ratio: usize,
+    recipe: usize,
+    recipe_ratio: usize,
     studies: usize,
 }
 
@@ -69,14 +73,33 @@ impl Simulated {
         covered.studies += 1;
         covered.level += usize::from(holds(teacher.overall.density.interval, truth));
         covered.bca += usize::from(teacher.overall.bca().is_some_and(|i| holds(i, truth)));
+        let lucky = draws.weigh(&self.lucky(&uniform, self.sizes.0, &mut rng)).unwrap();
+        covered.recipe += usize::from(holds(lucky.overall.density.of_recipe.unwrap(), truth));
+        let rerun = draws.weigh(&self.lucky(&uniform, self.sizes.1, &mut rng)).unwrap();
+        let of_recipe = teacher.compare(&rerun).unwrap().overall.of_recipe.unwrap();
+        let ratio = (self.sizes.1 - self.sizes.0).exp();
+        covered.recipe_ratio += usize::from(holds(of_recipe, ratio));
         let compared = teacher.compare(&student).unwrap().overall.interval;
-        covered.ratio += usize::from(holds(compared, (self.sizes.1 - self.sizes.0).exp()));
+        covered.ratio += usize::from(holds(compared, ratio));
     }
 
     /// A model of one parameter that scores like a reference model of this size.
     fn subject(&self, uniform: &[f64], ln_size: f64) -> Subject {
+        self.scoring(uniform, |name| (self.truth)(name, ln_size))
+    }
+
+    /// One more run of the recipe at a size.
+    fn lucky(&self, uniform: &[f64], ln_size: f64, rng: &mut Xoshiro256PlusPlus) -> Subject {
+        let of = |name: &&str| (self.run)(name, ln_size, rng);
+        let percents: Vec<f64> = self.tasks.iter().map(of).collect();
+        self.scoring(uniform, |name| {
+            percents[self.tasks.iter().position(|task| *task == name).unwrap()]
+        })
+    }
+
+    fn scoring(&self, uniform: &[f64], percent: impl Fn(&str) -> f64) -> Subject {
         let task = |(t, name): (usize, &&str)| {
-            let share = (self.truth)(name, ln_size) / 100.0;
+            let share = percent(name) / 100.0;
             let uniform = &uniform[t * self.items..(t + 1) * self.items];
             Evidence::Items(TaskItems {
                 task: (*name).to_owned(),
@@ -98,9 +121,10 @@ const ONE_STEP: Simulated = Simulated {
     ruler: |seed| ruler(0.7, seed),
     tasks: &["cloze", "choice"],
     // The tasks share ceiling, k and x0, so their mean follows the same law.
-    truth: |name, x| truth(TASKS.iter().find(|(task, _)| *task == name).unwrap().1, x),
+    truth: one_step_truth,
     sizes: (19.5, 18.7),
     items: 1_000,
+    run: |name, x, rng| one_step_truth(name, x) + 0.7 * normal(rng),
 };
 
 /// Eight sizes at six token multiples; run effects of 0.006 and point noise of 0.002 in log loss,
@@ -111,12 +135,35 @@ const TWO_STEPS: Simulated = Simulated {
     truth: |_, x| two_step_truth(x, (5e12f64).ln()).1,
     sizes: (22.0, 21.0),
     items: 2_000,
+    run: |_, x, rng| {
+        let loss = two_step_truth(x, (5e12f64).ln()).0 * run_luck(rng).exp();
+        score_of(loss) + SCORE_NOISE * normal(rng)
+    },
 };
+
+/// Percent of a model of `ln N` on a task.
+fn one_step_truth(name: &str, x: f64) -> f64 {
+    truth(TASKS.iter().find(|(task, _)| *task == name).unwrap().1, x)
+}
+
+/// Percent points that a score is off the curve.
+const SCORE_NOISE: f64 = 0.5;
+
+/// What a run and a point of it are off the law, in log loss.
+fn run_luck(rng: &mut Xoshiro256PlusPlus) -> f64 {
+    RUN_EFFECT * normal(rng) + 0.002 * normal(rng)
+}
+
+const RUN_EFFECT: f64 = 0.006;
+
+fn score_of(loss: f64) -> f64 {
+    10.0 + 88.0 / (1.0 + (24.0 * (loss - 0.17)).exp())
+}
 
 /// Loss and percent of a model of `ln N` at `ln D`.
 fn two_step_truth(x: f64, d: f64) -> (f64, f64) {
     let loss = 1.8 * (-0.11 * x).exp() + 140.0 * (-0.3 * d).exp();
-    (loss, 10.0 + 88.0 / (1.0 + (24.0 * (loss - 0.17)).exp()))
+    (loss, score_of(loss))
 }
 
 fn two_step_ruler(seed: u64) -> Ruler {
@@ -124,7 +171,7 @@ fn two_step_ruler(seed: u64) -> Ruler {
     let mut models = Vec::new();
     for i in 0..8 {
         let x = 15.5 + 0.75 * f64::from(i);
-        let effect = 0.006 * normal(&mut rng);
+        let effect = RUN_EFFECT * normal(&mut rng);
         for multiple in [10.0, 15.0, 20.0, 30.0, 40.0, 60.0] {
             let tokens = TokenCount((multiple * x.exp()).round() as u64);
             let noise = effect + 0.002 * normal(&mut rng);
@@ -142,7 +189,7 @@ fn two_step_ruler(seed: u64) -> Ruler {
     }
     for i in 0..10 {
         let loss = 0.14 + 0.02 * f64::from(i);
-        let score = 10.0 + 88.0 / (1.0 + (24.0 * (loss - 0.17)).exp()) + 0.5 * normal(&mut rng);
+        let score = score_of(loss) + SCORE_NOISE * normal(&mut rng);
         models.push(ReferenceModel {
             name: format!("model {i}"),
             suite: "scores".to_owned(),
@@ -170,9 +217,13 @@ fn two_step_ruler(seed: u64) -> Ruler {
 fn check(studies: &Simulated) {
     let covered = studies.run(STUDIES, DRAWS);
     let share = |count: usize| count as f64 / covered.studies as f64;
-    for (kind, count) in
-        [("level", covered.level), ("level, BCa", covered.bca), ("ratio", covered.ratio)]
-    {
+    for (kind, count) in [
+        ("level", covered.level),
+        ("level, BCa", covered.bca),
+        ("ratio", covered.ratio),
+        ("level of the recipe", covered.recipe),
+        ("ratio of the recipe", covered.recipe_ratio),
+    ] {
         println!("{kind}: {count} of {} covered", covered.studies);
         assert!((0.93..=0.97).contains(&share(count)), "{kind}: {covered:?}");
     }

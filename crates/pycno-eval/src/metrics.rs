@@ -77,8 +77,7 @@ pub(crate) fn outcome(
         .collect();
     let mut also = also(task, &results, &hits);
     if let Some(all) = task.drawn_from {
-        let known = mean(results.iter().map(bits_known));
-        also.insert("bits_kept".to_owned(), all as f64 * known);
+        also.insert("bits_kept".to_owned(), all as f64 * bits_known(&results));
     }
     TaskOutcome {
         task: task.name.clone(),
@@ -231,18 +230,21 @@ pub fn task_score(outcome: &TaskOutcome) -> Result<TaskScore, EvalError> {
 fn also_of(outcome: &TaskOutcome) -> BTreeMap<String, f64> {
     let mut also = outcome.also.clone();
     if outcome.items.iter().all(|item| item.lls.len() > 1) {
-        also.insert("bits_known".to_owned(), mean(outcome.items.iter().map(bits_known)));
+        also.insert("bits_known".to_owned(), bits_known(&outcome.items));
     }
     also
 }
 
-/// What a model knows of the right answer beyond that it is one of those given: `log2 n + log2 p`, where
-/// `p` is its share among them. Over facts whose values are drawn evenly this is what the model has kept of
+/// What a model knows of the right answers beyond that each is one of those given: the mean of `log2 n + log2 p`, where
+/// `p` is the right one's share among them. Over facts whose values are drawn evenly this is what the model has kept of
 /// them (Allen-Zhu and Li 2024, [arXiv:2404.05405](https://arxiv.org/abs/2404.05405), section 3).
-fn bits_known(item: &ItemResult) -> f64 {
-    let top = item.lls.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let all = top + item.lls.iter().map(|ll| (ll - top).exp()).sum::<f64>().ln();
-    (item.lls.len() as f64).log2() + (-item.gold_nats - all) / std::f64::consts::LN_2
+fn bits_known(items: &[ItemResult]) -> f64 {
+    let of = |item: &ItemResult| {
+        let top = item.lls.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let all = top + item.lls.iter().map(|ll| (ll - top).exp()).sum::<f64>().ln();
+        (item.lls.len() as f64).log2() + (-item.gold_nats - all) / std::f64::consts::LN_2
+    };
+    mean(items.iter().map(of))
 }
 
 #[cfg(test)]
@@ -405,7 +407,7 @@ mod tests {
     #[test]
     fn bits_known_are_none_for_a_guesser_and_all_for_a_knower() {
         let of = |lls: [f64; 4]| {
-            bits_known(&ItemResult {
+            bits_known(&[ItemResult {
                 id: "0".to_owned(),
                 stratum: None,
                 score: 0.0,
@@ -413,7 +415,7 @@ mod tests {
                 gold_tokens: 1,
                 gold_bytes: 1,
                 lls: lls.to_vec(),
-            })
+            }])
         };
         assert!(of([-3.0; 4]).abs() < 1e-12);
         assert!((of([-90.0, -90.0, -1.0, -90.0]) - 2.0).abs() < 1e-12);

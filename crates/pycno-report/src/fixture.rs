@@ -233,6 +233,7 @@ fn weighing(made: &Made, is_teacher: bool) -> Weighing {
     let against = Comparison {
         ratio: made.ratio[0],
         interval: interval([made.ratio[1], made.ratio[2]]),
+        of_recipe: Some(wider(interval([made.ratio[1], made.ratio[2]]))),
         verdict: match made.ratio[2] {
             Some(high) if high < 1.0 => Verdict::Lowered,
             _ => Verdict::Undecided,
@@ -249,6 +250,11 @@ fn weighing(made: &Made, is_teacher: bool) -> Weighing {
     }
 }
 
+/// The same interval with the luck of a run in it.
+fn wider(of: Interval) -> Interval {
+    Interval { low: of.low.map(|low| 0.8 * low), high: of.high.map(|high| 1.25 * high), ..of }
+}
+
 fn density(made: &Made, interval: Interval) -> Density {
     let effective = match made.effective {
         None => Effective::BelowFloor { floor: percent(27.6) },
@@ -261,6 +267,7 @@ fn density(made: &Made, interval: Interval) -> Density {
         effective,
         density: made.effective.map(|size| size / made.millions),
         interval,
+        of_recipe: Some(wider(interval)),
         sensitivity: made.effective.map(|_| 0.12),
     }
 }

@@ -49,14 +49,14 @@ fn lines(model: &ModelRecord) -> Vec<Line<'_>> {
             lines.extend(weights(&task.task, density));
         }
         if let Some(against) = model.weighing.by_task_against_teacher.get(&task.task) {
-            lines.push(ratio(&task.task, against));
+            lines.extend(ratio(&task.task, against));
         }
     }
     let mean = model.weighing.mean_score.percent();
     let stderr = words::mean_stderr(model);
     lines.push(Line { stderr, ..plain("", "mean_score", mean, "percent") });
     lines.extend(weights("", &model.weighing.overall));
-    lines.extend(model.weighing.against_teacher.as_ref().map(|against| ratio("", against)));
+    lines.extend(model.weighing.against_teacher.iter().flat_map(|against| ratio("", against)));
     lines.extend(recovery(model));
     let role = match model.role {
         Role::Teacher => "teacher",
@@ -115,6 +115,7 @@ fn weights<'a>(task: &'a str, density: &Density) -> Vec<Line<'a>> {
         },
         Line { note, ..ranged(task, "density", density.density, &density.interval) },
     ];
+    lines.extend(density.of_recipe.map(|of| ranged(task, "density_of_recipe", None, &of)));
     if let Effective::Extrapolated { factor, .. } = density.effective {
         lines.push(plain(task, "extrapolation_factor", factor, "ratio"));
     }
@@ -123,9 +124,13 @@ fn weights<'a>(task: &'a str, density: &Density) -> Vec<Line<'a>> {
     lines
 }
 
-fn ratio<'a>(task: &'a str, against: &pycno_density::Comparison) -> Line<'a> {
+fn ratio<'a>(task: &'a str, against: &pycno_density::Comparison) -> Vec<Line<'a>> {
     let note = words::verdict(against.verdict);
-    Line { note, ..ranged(task, "density_ratio_to_teacher", against.ratio, &against.interval) }
+    let one = ranged(task, "density_ratio_to_teacher", against.ratio, &against.interval);
+    let of_recipe = |of| ranged(task, "density_ratio_to_teacher_of_recipe", None, &of);
+    let mut lines = vec![Line { note, ..one }];
+    lines.extend(against.of_recipe.map(of_recipe));
+    lines
 }
 
 fn ranged<'a>(task: &'a str, metric: &'a str, value: Option<f64>, range: &Interval) -> Line<'a> {

@@ -11,6 +11,7 @@ use crate::{
 
 /// Renders a record as Markdown.
 pub fn markdown(record: &Record) -> String {
+    let note = words::recipe_note(record).unwrap_or_default();
     let mut parts = vec![
         format!("# {}", inline(&record.study.name)),
         inline(&record.study.question),
@@ -19,7 +20,7 @@ pub fn markdown(record: &Record) -> String {
         "## Verdicts".to_owned(),
         verdicts(record),
         "## Before and after".to_owned(),
-        format!("Intervals aim at {} coverage.", level(record)),
+        format!("Intervals aim at {} coverage. {note}", level(record)).trim_end().to_owned(),
     ];
     parts.extend(tables::comparison(record).iter().map(table));
     parts.push("## By task".to_owned());

@@ -1,5 +1,6 @@
 //! The report's tables, as text; the HTML page and the Markdown print the same ones.
 
+use pycno_density::Interval;
 use pycno_record::{ModelRecord, Record, Role, TaskScore};
 use serde::Serialize;
 
@@ -90,9 +91,25 @@ fn comparison_rows(record: &Record, models: &[&ModelRecord]) -> Vec<Row> {
         row("strong", "density [interval]", &|m| number::density(&m.weighing.overall)),
         row("strong", "ratio to teacher [interval]", &ratio),
         row("verdict", "verdict", &verdict),
-        row("words", "flags", &|m| or_dash(words::flags(m).join("; "))),
     ]);
+    rows.extend(recipe_rows(record, &row));
+    rows.push(row("words", "flags", &|m| or_dash(words::flags(m).join("; "))));
     rows
+}
+
+/// The intervals of the recipes, where the record has them.
+fn recipe_rows(record: &Record, row: &RowMaker<'_>) -> Vec<Row> {
+    if words::recipe_note(record).is_none() {
+        return Vec::new();
+    }
+    let shown =
+        |of: Option<Interval>| of.map_or_else(|| NONE.to_owned(), |of| number::interval(&of));
+    vec![
+        row("", "density of the recipe", &|m| shown(m.weighing.overall.of_recipe)),
+        row("", "ratio of the recipe", &|m| {
+            shown(m.weighing.against_teacher.and_then(|against| against.of_recipe))
+        }),
+    ]
 }
 
 /// Makes a row from a class, a label and a function of the model.

@@ -132,6 +132,15 @@ fn absence(model: &ModelRecord) -> &'static str {
     }
 }
 
+/// What the intervals of recipes are, where a record has them.
+pub(crate) fn recipe_note(record: &Record) -> Option<&'static str> {
+    let drawn = record.models.iter().any(|model| model.weighing.overall.of_recipe.is_some());
+    drawn.then_some(
+        "They are those of these very models, each one run. Intervals of the recipe also hold the luck of a run, as \
+         far as reference models scatter about the ruler's laws: where another run, from this same teacher, may lie.",
+    )
+}
+
 /// A student's verdict as a full sentence.
 pub(crate) fn sentence(model: &ModelRecord) -> String {
     let Some(against) = &model.weighing.against_teacher else {

@@ -4,14 +4,14 @@
 use std::error::Error;
 
 use pycno_density::{
-    Density, Evidence, ReferenceModel, Ruler, RulerDraws, ScoreError, Subject, TaskScore,
+    Evidence, Interval, ReferenceModel, Ruler, RulerDraws, ScoreError, Subject, TaskScore, Weight,
     reference_models,
 };
 use pycno_units::{ParamCount, Seed, TokenCount};
 
 /// Tasks whose mean is weighed.
 const TASKS: [&str; 4] =
-    ["lab_facts", "lab_tracking_steps", "lab_arithmetic_steps", "lab_programs_steps"];
+    ["lab_facts_steps", "lab_tracking_steps", "lab_arithmetic_steps", "lab_programs_steps"];
 /// Items of each.
 const ITEMS: u64 = 600;
 const DRAWS: usize = 1000;
@@ -21,10 +21,11 @@ const HEAD: &str = "\
 Written by `cargo run --release -p pycno-density --example lab_check` from `check.csv`; edits are lost, and a test compares.
 
 {LAW}The mean of four tasks. A model of the ladder's recipe should weigh 1 when the ruler is read at the model's own tokens; read at
-the ruler's own D0 it should weigh what the law gives its size and tokens (expected). Intervals are 95 %: items and reference runs.
+the ruler's own D0 it should weigh what the law gives its size and tokens (expected). Intervals are 95 %: first that of this one model
+(items and reference runs), then that of its recipe (the luck of a run besides), which is the one that should hold 1, or what is expected.
 
-| model | non-embedding | tokens | mean score | density at its own tokens | 1 inside | density at D0 | expected at D0 | inside |
-|---|---|---|---|---|---|---|---|---|
+| model | non-embedding | tokens | mean score | density at its own tokens | of the recipe | 1 inside | density at D0 | of the recipe | expected | inside |
+|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
 /// The page for a ruler and a table of runs.
@@ -34,36 +35,50 @@ pub(crate) fn page(ruler: &str, table: &str) -> Result<String, Box<dyn Error>> {
     let card = ruler.mean_law(&TASKS)?.card;
     let loss = card.loss.ok_or("the ruler has no law of loss")?;
     let held = loss.hold_out_error.ok_or("too few sizes to hold one out")?;
+    let repeated = loss.repeated.ok_or("no size and token count has two runs")?;
     let law = format!(
-        "Law of the mean: loss against size and tokens R2 {:.4}, rms {:.3} nats, largest size held out \
-         {:+.1} %; score against loss {:.2} points rms.\n\n",
+        "Law of the mean: loss against size and tokens R2 {:.4} of runs (of {:.4} that luck leaves) and {:.4} of the means of \
+         runs alike, rms {:.3} {}, of which one run's luck is {:.3}; largest size held out {:+.1} %; score against loss {:.2} \
+         points rms.\n\n",
         loss.r_squared,
+        repeated.r_squared_limit,
+        repeated.r_squared_of_means,
         loss.residual_rms,
+        if loss.objective.is_log() { "relative" } else { "nats a token" },
+        repeated.luck,
         100.0 * held,
         card.score.residual_rms,
     );
     let mut page = HEAD.replace("{LAW}", &law);
     let models = reference_models(table)?;
-    let mut inside = [0; 2];
-    for model in &models {
-        let row = Row::of(&ruler, &at_d0, model)?;
-        inside[0] += usize::from(holds(&row.own, 1.0) == Some(true));
-        inside[1] += usize::from(holds(&row.at_d0, row.expected) == Some(true));
-        page += &row.line(&model.name);
-    }
-    let n = models.len();
-    let [own, at_d0] = inside;
-    let sum = format!("1 lies inside for {own} of {n}, the expected density for {at_d0} of {n}.");
-    Ok(format!("{page}\n{sum}\n"))
+    let rows = models.iter().map(|model| Row::of(&ruler, &at_d0, model));
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    page.extend(rows.iter().zip(&models).map(|(row, model)| row.line(&model.name)));
+    Ok(format!("{page}\n{}\n", summary(&rows)))
+}
+
+/// How many intervals hold what they should.
+fn summary(rows: &[Row]) -> String {
+    let n = rows.len();
+    let count = |holds: &dyn Fn(&Row) -> Option<bool>| {
+        rows.iter().filter(|row| holds(row) == Some(true)).count()
+    };
+    format!(
+        "Intervals of the recipe hold 1 for {} of {n} and the expected density at D0 for {} of {n}; those of the one model, \
+         which know nothing of the luck of its run, for {} and {}.",
+        count(&|row| holds(row.own.density.of_recipe, 1.0)),
+        count(&|row| holds(row.at_d0.density.of_recipe, row.expected)),
+        count(&|row| holds(Some(row.own.density.interval), 1.0)),
+        count(&|row| holds(Some(row.at_d0.density.interval), row.expected)),
+    )
 }
 
 /// What is found of one model.
 struct Row {
     params: ParamCount,
     tokens: TokenCount,
-    score: f64,
-    own: Density,
-    at_d0: Density,
+    own: Weight,
+    at_d0: Weight,
     expected: f64,
 }
 
@@ -84,22 +99,25 @@ impl Row {
         Ok(Self {
             params,
             tokens,
-            score: own.overall.score.percent(),
-            own: own.overall.density,
-            at_d0: at_d0.weigh(&subject)?.overall.density,
+            own: own.overall,
+            at_d0: at_d0.weigh(&subject)?.overall,
             expected: effective.0 / params.0,
         })
     }
 
     fn line(&self, name: &str) -> String {
-        let Self { params, tokens, score, own, at_d0, expected } = self;
+        let Self { params, tokens, own, at_d0, expected } = self;
         let yes = |is: Option<bool>| is.map_or("open", |is| if is { "yes" } else { "no" });
+        let (own_recipe, recipe) = (own.density.of_recipe, at_d0.density.of_recipe);
         format!(
-            "| {name} | {params} | {tokens} | {score:.1} | {} | {} | {} | {expected:.2} | {} |\n",
-            shown(own),
-            yes(holds(own, 1.0)),
-            shown(at_d0),
-            yes(holds(at_d0, *expected)),
+            "| {name} | {params} | {tokens} | {:.1} | {} | {} | {} | {} | {} | {expected:.2} | {} |\n",
+            own.score.percent(),
+            weight(own),
+            ends(own_recipe),
+            yes(holds(own_recipe, 1.0)),
+            weight(at_d0),
+            ends(recipe),
+            yes(holds(recipe, *expected)),
         )
     }
 }
@@ -115,14 +133,18 @@ fn subject(model: &ReferenceModel, params: ParamCount) -> Result<Subject, Box<dy
 }
 
 /// Whether an interval holds a value; `None` where an end is open, which says nothing.
-fn holds(density: &Density, value: f64) -> Option<bool> {
-    let (low, high) = (density.interval.low?, density.interval.high?);
-    Some(low <= value && value <= high)
+fn holds(interval: Option<Interval>, value: f64) -> Option<bool> {
+    let interval = interval?;
+    Some(interval.low? <= value && value <= interval.high?)
 }
 
-fn shown(density: &Density) -> String {
-    let end = |end: Option<f64>| end.map_or_else(|| "open".to_owned(), |x| format!("{x:.2}"));
-    let interval = density.interval;
+fn weight(weight: &Weight) -> String {
+    let density = weight.density;
     let middle = density.density.map_or_else(|| "none".to_owned(), |x| format!("{x:.2}"));
-    format!("{middle} [{}, {}]", end(interval.low), end(interval.high))
+    format!("{middle} {}", ends(Some(density.interval)))
+}
+
+fn ends(interval: Option<Interval>) -> String {
+    let end = |end: Option<f64>| end.map_or_else(|| "open".to_owned(), |x| format!("{x:.2}"));
+    interval.map_or_else(String::new, |of| format!("[{}, {}]", end(of.low), end(of.high)))
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use pycno_units::Seed;
 use rayon::prelude::*;
 
-use super::wild::{Drawn, Wild};
+use super::{
+    luck::Scatter,
+    wild::{Drawn, Wild},
+};
 use crate::{
     DensityError, LossConstants, ScoreLaw, SizePoint,
     constants::{Constants, SigmoidConstants},
@@ -25,6 +28,8 @@ pub(crate) struct LawDraws {
     pub(crate) constants: Vec<Option<Constants>>,
     /// Constants without one cluster each.
     pub(crate) left_out: Vec<Constants>,
+    /// How reference models scatter about the law.
+    pub(crate) scatter: Scatter,
     /// Share of draws that another basin of the loss law fits better.
     pub(crate) elsewhere: f64,
 }
@@ -52,6 +57,7 @@ impl LawDraws {
         Ok(Self {
             law: measured.law,
             left_out: redrawn.left_out(),
+            scatter: redrawn.scatter(),
             elsewhere: elsewhere as f64 / draws as f64,
             constants: drawn.into_iter().map(|draw| draw.map(|(constants, _)| constants)).collect(),
         })
@@ -101,6 +107,24 @@ impl Redrawn {
             Self::Chinchilla(loss, score) => left_out(loss, score),
         }
     }
+
+    fn scatter(&self) -> Scatter {
+        match self {
+            Self::Direct(wild) => Scatter {
+                losses: Vec::new(),
+                objective: wild.objective(),
+                scores: wild.residuals(),
+            },
+            Self::Densing(loss, score) => scatter(loss, score),
+            Self::Chinchilla(loss, score) => scatter(loss, score),
+        }
+    }
+}
+
+/// How reference models scatter about two steps.
+fn scatter<const P: usize, L: Form<P>>(loss: &Step<P, L>, score: &Wild<4, SigmoidLaw>) -> Scatter {
+    let Step { wild, .. } = loss;
+    Scatter { losses: wild.residuals(), objective: wild.objective(), scores: score.residuals() }
 }
 
 fn direct(

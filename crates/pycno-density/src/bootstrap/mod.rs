@@ -6,6 +6,7 @@
 
 mod evidence;
 mod laws;
+mod luck;
 mod weighed;
 mod wild;
 
@@ -56,6 +57,8 @@ pub struct Subject {
 
 /// A model's scores under one law: the score as measured, redrawn, and by unit.
 struct Scores<'a> {
+    /// What the model's luck is drawn by.
+    model: (Seed, &'a str),
     percent: f64,
     redrawn: &'a [f64],
     influences: &'a [f64],
@@ -125,6 +128,7 @@ impl RulerDraws {
         for (i, (spec, law)) in self.tasks.iter().enumerate() {
             let column: Vec<f64> = rows.iter().map(|row| row[i]).collect();
             let scores = Scores {
+                model: (self.seed, &subject.name),
                 percent: known[i].percent(),
                 redrawn: &column,
                 influences: &known[i].influences(),
@@ -161,7 +165,8 @@ impl RulerDraws {
         }
         let level = known.iter().map(Known::level).max();
         let level = level.ok_or(DensityError::NoTasks)?;
-        let scores = Scores { percent, redrawn: &redrawn, influences: &influences, level };
+        let (model, redrawn) = ((self.seed, subject.name.as_str()), &redrawn[..]);
+        let scores = Scores { model, percent, redrawn, influences: &influences, level };
         law.weight(subject.params, &scores)
     }
 
@@ -206,6 +211,7 @@ impl LawDraws {
             density: Effective::params(&effective).map(|size| size.0 / params.0),
             effective,
             interval: interval(&draws.logs),
+            of_recipe: Some(interval(&draws.lucky)),
             sensitivity: self.law.sensitivity(measured),
         };
         Ok(Weight { score: measured, density, level: scores.level, draws })
@@ -217,7 +223,13 @@ impl LawDraws {
         let log = |constants: &Constants, percent: f64| {
             constants.ln_params(percent, ln_tokens) - ln_actual
         };
-        let pairs = self.constants.iter().zip(scores.redrawn);
+        let pairs = || self.constants.iter().zip(scores.redrawn);
+        let (seed, model) = scores.model;
+        let lucky = |(draw, (constants, percent)): (usize, (&Option<Constants>, &f64))| {
+            let luck = self.scatter.draw(seed, model, draw);
+            let size = self.scatter.ln_params(constants.as_ref()?, *percent, ln_tokens, luck);
+            Some(size - ln_actual)
+        };
         let point = self.law.ln_params(scores.percent) - ln_actual;
         let slope = self.law.sensitivity_at(scores.percent).unwrap_or(0.0);
         let without: Vec<f64> = self.left_out.iter().map(|c| log(c, scores.percent)).collect();
@@ -226,7 +238,8 @@ impl LawDraws {
         let of_runs = without.iter().map(|x| (n - 1.0) / n * (mean - x));
         let of_items = scores.influences.iter().map(|x| slope * x);
         Draws {
-            logs: pairs.map(|(c, percent)| c.as_ref().map(|c| log(c, *percent))).collect(),
+            logs: pairs().map(|(c, percent)| c.as_ref().map(|c| log(c, *percent))).collect(),
+            lucky: pairs().enumerate().map(lucky).collect(),
             point,
             influences: of_runs.chain(of_items).collect(),
             elsewhere: self.elsewhere,

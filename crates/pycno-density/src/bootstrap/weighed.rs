@@ -100,21 +100,24 @@ impl Weight {
     }
 
     fn compare(&self, student: &Self) -> Comparison {
-        let log_ratios = self.log_ratios(student);
+        let log_ratios = self.log_ratios(&student.draws.logs);
+        let of_recipe = self.log_ratios(&student.draws.lucky);
         let ratio = student.density.density.zip(self.density.density).map(|(s, t)| s / t);
         Comparison {
             ratio,
             interval: interval::interval(&log_ratios),
+            of_recipe: Some(interval::interval(&of_recipe)),
             verdict: interval::verdict(&log_ratios),
         }
     }
 
     fn p_value(&self, student: &Self) -> f64 {
-        interval::p_value(&self.log_ratios(student))
+        interval::p_value(&self.log_ratios(&student.draws.logs))
     }
 
-    fn log_ratios(&self, student: &Self) -> Vec<Option<f64>> {
-        let pairs = student.draws.logs.iter().zip(&self.draws.logs);
+    /// Draws of a student over those of this teacher, whose luck stays: students are made from this very model.
+    fn log_ratios(&self, student: &[Option<f64>]) -> Vec<Option<f64>> {
+        let pairs = student.iter().zip(&self.draws.logs);
         pairs.map(|(s, t)| difference(*s, *t)).collect()
     }
 }

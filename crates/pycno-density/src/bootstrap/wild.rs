@@ -16,7 +16,7 @@ use rand::RngExt as _;
 
 use super::generator;
 use crate::{
-    fit::{Fit, Observation, descend},
+    fit::{Fit, Objective, Observation, descend},
     law::Law,
 };
 
@@ -104,9 +104,21 @@ impl<const P: usize, L: Law<P>> Wild<P, L> {
         self.left_out.iter().map(|(name, theta)| (name.as_str(), theta.unwrap_or(self.fit.theta)))
     }
 
+    /// What the fit without a point's cluster mispredicts there, on the objective's scale; assumed points have
+    /// none.
+    pub(crate) fn residuals(&self) -> Vec<f64> {
+        let of_cluster = self.residuals.iter().zip(&self.clusters);
+        of_cluster.filter(|(_, cluster)| cluster.is_some()).map(|(residual, _)| *residual).collect()
+    }
+
     /// Parameters of the fit.
     pub(crate) const fn theta(&self) -> [f64; P] {
         self.fit.theta
+    }
+
+    /// What the fit minimizes.
+    pub(crate) const fn objective(&self) -> Objective {
+        self.fit.objective
     }
 
     /// The law.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     newton::{Cost as _, Quadratic, Second},
     objective::{Misfit, Objective},
+    repeated::Repeated,
     search::{Minimum, Search},
 };
 use crate::law::Law;
@@ -51,6 +52,9 @@ pub struct FitCard {
     /// points; `None` where too little remains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out_error: Option<f64>,
+    /// What inputs seen more than once tell of luck; `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<Repeated>,
     /// Parameters that ended on a bound.
     pub bounds_hit: Vec<String>,
     /// Every minimum found, least cost first.
@@ -110,6 +114,7 @@ impl<const P: usize, L: Law<P>> Fitted<'_, P, L> {
             aic: likelihood + 2.0 * parameters,
             bic: likelihood + n.ln() * parameters,
             hold_out_error: self.hold_out_error,
+            repeated: None,
             bounds_hit: self.names_where(|i| self.on_bound(&theta, i)),
             minima: self.minima(),
         }

@@ -12,6 +12,7 @@ use super::{
     exhaustive::exhaustive_starts,
     grid,
     objective::{Misfit, Objective, Observation},
+    repeated::repeated,
     search::{Search, descend, is_same, search},
 };
 use crate::{
@@ -154,10 +155,14 @@ fn fit_form<const P: usize>(
     let misfit = Misfit::new(law, &data.points, options.objective);
     let (clusters, hold_out_error) = (data.sizes(), hold_out_error(law, data, options));
     let fitted = Fitted { misfit, search: &found, chosen, clusters, hold_out_error };
+    let theta = &found.minima[chosen].theta;
     Ok(LossFit {
-        constants: constants(law, data, &found.minima[chosen].theta),
+        constants: constants(law, data, theta),
         others: others.map(|(_, minimum)| constants(law, data, &minimum.theta)).collect(),
-        card: fitted.card(),
+        card: FitCard {
+            repeated: repeated(&data.points, options.objective, |run| law.predict(theta, run)),
+            ..fitted.card()
+        },
     })
 }
 

@@ -47,7 +47,8 @@ struct Penalty {
 }
 
 impl Objective {
-    pub(crate) const fn is_log(self) -> bool {
+    /// Whether residuals are those of logarithms, and so relative.
+    pub const fn is_log(self) -> bool {
         matches!(self, Self::HuberLog | Self::SquaresLog)
     }
 

@@ -37,7 +37,7 @@ pub struct FamilyConfig {
 pub struct FamilySection {
     /// Names the run's folder.
     pub name: String,
-    /// The one seed: of first weights and of the order of the text.
+    /// The seed of first weights and of the order of the text, unless a size has its own.
     pub seed: Seed,
 }
 
@@ -73,7 +73,7 @@ pub struct SharedShape {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FamilyTrain {
-    /// Budgets of tokens; every size gets each, as a branch of one run.
+    /// Budgets of tokens; a size gets each, as a branch of one run, unless it names its own.
     pub budgets: Vec<TokenCount>,
     /// Peak learning rate by size.
     pub learning_rate: RateRule,
@@ -123,6 +123,13 @@ pub struct SizeConfig {
     pub d_hidden: usize,
     /// Width of a head; `d_model / heads` where absent.
     pub d_head: Option<usize>,
+    /// Its own budgets of tokens, instead of those all sizes share.
+    pub budgets: Option<Vec<TokenCount>>,
+    /// Its own seed: the same shape under two names and seeds says what luck does.
+    pub seed: Option<Seed>,
+    /// The suite of its rows in `runs.csv`, by which a ruler picks what it is fitted on; the family's name where
+    /// absent.
+    pub suite: Option<String>,
 }
 
 /// A family file read from disk, with its overrides applied.
@@ -182,14 +189,29 @@ impl FamilyConfig {
         }
     }
 
-    /// The settings of the training loop for a size, with the largest budget.
+    /// The seed of a size.
+    pub fn seed(&self, size: &SizeConfig) -> Seed {
+        size.seed.unwrap_or(self.family.seed)
+    }
+
+    /// The budgets of a size, rising.
+    pub fn budgets(&self, size: &SizeConfig) -> Vec<TokenCount> {
+        let budgets = size.budgets.as_ref().unwrap_or(&self.train.budgets);
+        budgets.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The settings of the training loop for a size of so many parameters, with its largest budget.
     ///
     /// # Errors
     ///
     /// As [`RateRule::of`].
-    pub fn training(&self, params: ParamCount) -> Result<TrainConfig, StudyError> {
+    pub fn training(
+        &self,
+        size: &SizeConfig,
+        params: ParamCount,
+    ) -> Result<TrainConfig, StudyError> {
         let own = &self.train;
-        let largest = own.budgets.iter().max().copied().unwrap_or(TokenCount(0));
+        let largest = self.budgets(size).last().copied().unwrap_or(TokenCount(0));
         let batch = own.batch.of(params)?;
         let base = TrainConfig { batch, ..TrainConfig::new(largest) };
         Ok(TrainConfig {
@@ -216,7 +238,6 @@ fn check(config: &FamilyConfig) -> Result<(), StudyError> {
     };
     crate::check::plain("family.name", &config.family.name)?;
     require(!config.size.is_empty(), "a family needs at least one [[size]]".to_owned())?;
-    require(!config.train.budgets.is_empty(), "train.budgets is empty".to_owned())?;
     require(!config.eval.tasks.is_empty(), "eval.tasks is empty".to_owned())?;
     require(config.data.length > 1, "data.length must be at least 2".to_owned())?;
     require(config.data.held_out > 0, "data.held_out must be at least 1".to_owned())?;
@@ -229,11 +250,19 @@ fn check(config: &FamilyConfig) -> Result<(), StudyError> {
     for size in &config.size {
         crate::check::plain("size name", &size.name)?;
         require(names.insert(&size.name), format!("two sizes are named {:?}", size.name))?;
+        size.suite.as_ref().map_or(Ok(()), |suite| crate::check::plain("size.suite", suite))?;
         check_shape(size)?;
         let params = config.spec(size, 1).param_counts().non_embedding;
-        let training = config.training(params)?;
-        for tokens in &config.train.budgets {
-            let of_budget = TrainConfig { tokens: *tokens, ..training.clone() };
+        let training = config.training(size, params)?;
+        let (budgets, own) = (config.budgets(size), size.budgets.is_some());
+        let name = if own {
+            format!("budgets of size {:?}", size.name)
+        } else {
+            "train.budgets".to_owned()
+        };
+        require(!budgets.is_empty(), format!("{name} is empty"))?;
+        for tokens in budgets {
+            let of_budget = TrainConfig { tokens, ..training.clone() };
             of_budget
                 .schedule(config.data.length + 1)
                 .map_err(|error| StudyError::Study { rule: format!("budget {tokens}: {error}") })?;
@@ -243,7 +272,7 @@ fn check(config: &FamilyConfig) -> Result<(), StudyError> {
 }
 
 fn check_shape(size: &SizeConfig) -> Result<(), StudyError> {
-    let SizeConfig { name, d_model, layers, heads, kv_heads, d_hidden, d_head } = size;
+    let SizeConfig { name, d_model, layers, heads, kv_heads, d_hidden, d_head, .. } = size;
     let parts = [d_model, layers, heads, kv_heads, d_hidden];
     let d_head = d_head.unwrap_or_else(|| d_model.checked_div(*heads).unwrap_or(0));
     let fits = parts.iter().all(|part| **part > 0)

@@ -82,10 +82,8 @@ impl<'a> Member<'a> {
     ) -> Result<Self, StudyError> {
         let spec = config.spec(size, vocab);
         let params = spec.param_counts().non_embedding;
-        let mut budgets = config.train.budgets.clone();
-        budgets.sort_unstable();
-        budgets.dedup();
-        Ok(Self { size, training: config.training(params)?, params, spec, budgets })
+        let (training, budgets) = (config.training(size, params)?, config.budgets(size));
+        Ok(Self { size, training, params, spec, budgets })
     }
 
     /// Operations of training on all budgets.
@@ -147,8 +145,8 @@ impl<'a> Member<'a> {
 
     fn stage(&self, shared: &Shared<'_>, tokens: TokenCount) -> Result<StageId, StudyError> {
         let config = &shared.file.config;
-        let settings =
-            (&self.spec, self.of(tokens), config.family.seed, shared.run.around.device.to_string());
+        let device = shared.run.around.device.to_string();
+        let settings = (&self.spec, self.of(tokens), config.seed(self.size), device);
         let hash = &shared.train.manifest.hash;
         StageId::new(&self.name(tokens), &settings, &[hash, shared.tokenizer.hash()])
     }
@@ -162,7 +160,7 @@ impl<'a> Member<'a> {
 
     fn branches(&self, shared: &Shared<'_>, missing: &[TokenCount]) -> Result<(), StudyError> {
         let config = &shared.file.config;
-        let (seed, seq) = (config.family.seed, config.data.length + 1);
+        let (seed, seq) = (config.seed(self.size), config.data.length + 1);
         let first = Checkpoint {
             files: shared.files.clone(),
             config: special_tokens(&shared.tokenizer),

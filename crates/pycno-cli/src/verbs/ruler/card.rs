@@ -1,6 +1,6 @@
 //! A fit card as text.
 
-use pycno_density::{FitCard, LossConstants, MinimumCard, Objective, TaskCard};
+use pycno_density::{FitCard, LossConstants, MinimumCard, Objective, Repeated, TaskCard};
 
 use super::constants;
 use crate::{table, words};
@@ -15,6 +15,7 @@ pub(super) fn readable(
     if let Some(loss) = &card.loss {
         let held = |error: f64| format!("{:+.2}%", 100.0 * error);
         text += &fit("loss against size and tokens", loss, "nats a token", held);
+        text += &loss.repeated.as_ref().map_or_else(String::new, repeated);
         text += &loss_minima(loss, others, chosen);
     }
     let held = |error: f64| format!("{error:+.2} points");
@@ -32,11 +33,7 @@ pub(super) fn readable(
 
 fn fit(title: &str, card: &FitCard, unit: &str, held: impl Fn(f64) -> String) -> String {
     let FitCard { points, clusters, starts, converged, agreeing, .. } = card;
-    // Residuals of logarithms are relative.
-    let unit = match card.objective {
-        Objective::HuberLog | Objective::SquaresLog => "relative",
-        Objective::Huber | Objective::Squares => unit,
-    };
+    let unit = if card.objective.is_log() { "relative" } else { unit };
     let held = card.hold_out_error.map_or_else(|| "too few points".to_owned(), held);
     let bounds = match card.bounds_hit.join(", ") {
         none if none.is_empty() => "none".to_owned(),
@@ -56,6 +53,17 @@ fn fit(title: &str, card: &FitCard, unit: &str, held: impl Fn(f64) -> String) ->
         card.bic,
         card.condition,
         card.gradient,
+    )
+}
+
+/// What runs of one size and token count say.
+fn repeated(of: &Repeated) -> String {
+    format!(
+        "    repeated  {} inputs; one run is {} off their mean (luck); R2 {:.4} of the means, {:.4} the most of runs\n",
+        of.inputs,
+        words::number(of.luck),
+        of.r_squared_of_means,
+        of.r_squared_limit,
     )
 }
 

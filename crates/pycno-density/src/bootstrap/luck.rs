@@ -1,0 +1,136 @@
+//! The luck of a run: how far one model of a recipe scores from what its recipe gives on average.
+//!
+//! A model is one run. Draws of the ruler and of the items say how dense *this model* is; another run of its
+//! recipe would have scored otherwise. How much otherwise, the reference runs show: they scatter about the
+//! ruler's own laws. A draw of luck takes the residual of one reference run in the loss and of one point of the
+//! score curve, each as a law fitted without its cluster mispredicts it, since a weighed model is not in the fit
+//! either (the prediction intervals of the jackknife+, Barber et al. 2021,
+//! [doi 10.1214/20-AOS1965](https://doi.org/10.1214/20-AOS1965)).
+
+use pycno_units::Seed;
+use rand::RngExt as _;
+
+use super::generator;
+use crate::{constants::Constants, fit::Objective};
+
+/// Residuals of a law's reference models, observed minus predicted.
+#[derive(Clone, Debug)]
+pub(crate) struct Scatter {
+    /// Of the loss; empty where the law has one step.
+    pub(crate) losses: Vec<f64>,
+    /// On whose scale the losses' residuals are.
+    pub(crate) objective: Objective,
+    /// Of the score, in percent points.
+    pub(crate) scores: Vec<f64>,
+}
+
+/// What chance gave one run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Luck {
+    /// Added to the loss on the objective's scale.
+    loss: f64,
+    /// Added to the score, percent points.
+    score: f64,
+}
+
+impl Scatter {
+    /// The luck of a model in a draw: the same whatever else is weighed.
+    pub(crate) fn draw(&self, seed: Seed, model: &str, draw: usize) -> Luck {
+        let mut rng = generator(seed, &format!("luck/{model}/{draw}"));
+        let mut one = |of: &[f64]| {
+            if of.is_empty() { 0.0 } else { of[rng.random_range(0..of.len())] }
+        };
+        Luck { loss: one(&self.losses), score: one(&self.scores) }
+    }
+
+    /// `ln N` of a score without the luck in it; infinite as [`Constants::ln_params`].
+    pub(crate) fn ln_params(
+        &self,
+        constants: &Constants,
+        percent: f64,
+        ln_tokens: f64,
+        luck: Luck,
+    ) -> f64 {
+        let percent = percent - luck.score;
+        match constants {
+            Constants::Direct { .. } => constants.ln_params(percent, ln_tokens),
+            Constants::TwoStep { loss, score } => match score.loss(percent) {
+                f64::INFINITY => f64::NEG_INFINITY,
+                measured if measured <= 0.0 => f64::INFINITY,
+                measured => {
+                    let needed = self.objective.unscale(self.objective.scale(measured) - luck.loss);
+                    loss.ln_params(needed, ln_tokens)
+                }
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pycno_units::Score;
+
+    use super::*;
+    use crate::constants::{DirectConstants, LossConstants, SigmoidConstants};
+
+    const TOKENS: f64 = 27.0;
+
+    /// `L = 4 N^-0.1 + 100 D^-0.3`, `S = 10 + 80 / (1 + exp(20 (L - 0.5)))`.
+    fn two_steps() -> Constants {
+        let loss = LossConstants { a: 4.0, alpha: 0.1, b: 100.0, beta: 0.3, irreducible: None };
+        let score = SigmoidConstants { c: 80.0, gamma: -20.0, l: 0.5, d: 10.0 };
+        Constants::TwoStep { loss, score }
+    }
+
+    fn scatter(objective: Objective) -> Scatter {
+        Scatter { losses: vec![-0.1, 0.05], objective, scores: vec![2.0] }
+    }
+
+    #[track_caller]
+    fn check(constants: &Constants, objective: Objective, luck: Luck, percent: f64, same_as: f64) {
+        let found = scatter(objective).ln_params(constants, percent, TOKENS, luck);
+        let expected = constants.ln_params(same_as, TOKENS);
+        assert!(found == expected || (found - expected).abs() < 1e-9, "{found} {expected}");
+    }
+
+    /// The percent of a loss by the curve of `two_steps`.
+    fn percent(loss: f64) -> f64 {
+        10.0 + 80.0 / (1.0 + (20.0 * (loss - 0.5)).exp())
+    }
+
+    #[test]
+    fn luck_is_taken_out_of_loss_and_score() {
+        let (law, none) = (two_steps(), Luck::default());
+        check(&law, Objective::Squares, none, 60.0, 60.0);
+        check(&law, Objective::Squares, Luck { score: 2.0, ..none }, 60.0, 58.0);
+        // A run that was 0.05 nats lucky weighs what its recipe gives: a loss higher by 0.05.
+        let lucky = Luck { loss: -0.05, ..none };
+        check(&law, Objective::Squares, lucky, percent(0.5), percent(0.55));
+        check(&law, Objective::SquaresLog, lucky, percent(0.5), percent(0.5 * 0.05f64.exp()));
+    }
+
+    #[test]
+    fn beyond_the_law_luck_changes_nothing() {
+        let luck = Luck { loss: 0.3, score: 0.0 };
+        for objective in [Objective::Squares, Objective::SquaresLog] {
+            check(&two_steps(), objective, luck, 10.0, 10.0);
+            check(&two_steps(), objective, luck, 90.0, 90.0);
+        }
+        let [floor, ceiling] = [25.0, 80.0].map(|percent| Score::from_percent(percent).unwrap());
+        let score = DirectConstants { floor, ceiling, steepness: 0.6, midpoint: 19.0 };
+        let direct = Constants::Direct { score };
+        check(&direct, Objective::Squares, Luck { loss: 9.0, score: 3.0 }, 60.0, 57.0);
+    }
+
+    #[test]
+    fn a_draw_is_the_residual_of_one_reference_model_and_repeats() {
+        let scatter = scatter(Objective::Squares);
+        let draws: Vec<Luck> = (0..64).map(|i| scatter.draw(Seed(1), "a", i)).collect();
+        assert!(draws.iter().all(|luck| scatter.losses.contains(&luck.loss) && luck.score == 2.0));
+        assert!(
+            draws.iter().any(|luck| luck.loss < 0.0) && draws.iter().any(|luck| luck.loss > 0.0)
+        );
+        assert!(draws.iter().enumerate().all(|(i, luck)| scatter.draw(Seed(1), "a", i) == *luck));
+        assert!((0..64).any(|i| scatter.draw(Seed(1), "b", i) != draws[i]));
+    }
+}
