@@ -83,7 +83,7 @@ impl<'a> Member<'a> {
         let spec = config.spec(size, vocab);
         let params = spec.param_counts().non_embedding;
         let (training, budgets) = (config.training(size, params)?, config.budgets(size));
-        Ok(Self { size, training, params, spec, budgets })
+        Ok(Self { size, spec, params, training, budgets })
     }
 
     /// Operations of training on all budgets.
