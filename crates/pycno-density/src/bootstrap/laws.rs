@@ -113,7 +113,7 @@ impl Redrawn {
             Self::Direct(wild) => Scatter {
                 losses: Vec::new(),
                 objective: wild.objective(),
-                scores: wild.residuals(),
+                scores: wild.scatter(),
             },
             Self::Densing(loss, score) => scatter(loss, score),
             Self::Chinchilla(loss, score) => scatter(loss, score),
@@ -124,7 +124,7 @@ impl Redrawn {
 /// How reference models scatter about two steps.
 fn scatter<const P: usize, L: Form<P>>(loss: &Step<P, L>, score: &Wild<4, SigmoidLaw>) -> Scatter {
     let Step { wild, .. } = loss;
-    Scatter { losses: wild.residuals(), objective: wild.objective(), scores: score.residuals() }
+    Scatter { losses: wild.scatter(), objective: wild.objective(), scores: score.scatter() }
 }
 
 fn direct(

