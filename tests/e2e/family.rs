@@ -146,8 +146,10 @@ fn a_size_may_have_budgets_of_its_own() {
 }
 
 #[test]
-fn a_size_may_have_a_seed_and_a_suite_of_its_own() {
+fn a_size_may_have_seeds_and_a_suite_of_its_own() {
+    const SMALL: usize = 0;
     const LARGE: usize = 1;
+    const SECOND: usize = 2;
     const LOSS: usize = 5;
     let (folder, family) = folder();
     let rows = |name: &str, set: &[&str]| {
@@ -159,12 +161,16 @@ fn a_size_may_have_a_seed_and_a_suite_of_its_own() {
         table.lines().skip(1).map(cells).collect::<Vec<_>>()
     };
     let plain = rows("plain", &[]);
-    let seeded = rows("seeded", &["size.1.seed=4", "size.1.suite=\"second\""]);
+    let seeded = rows("seeded", &["size.1.suite=\"second\"", "size.0.seeds=[3, 4]"]);
     let other = rows("other", &["family.seed=4"]);
-    assert_eq!(plain[0], seeded[0]);
+    assert_eq!(
+        [&seeded[SMALL], &seeded[LARGE][3..].to_vec()],
+        [&plain[SMALL], &plain[LARGE][3..].to_vec()]
+    );
     assert_eq!(seeded[LARGE][..3], ["large-8000", "second", "large"]);
-    assert_eq!(seeded[LARGE][LOSS], other[LARGE][LOSS]);
-    assert_ne!(seeded[LARGE][LOSS], plain[LARGE][LOSS]);
+    assert_eq!(seeded[SECOND][..3], ["smallb-8000", "tiny", "smallb"]);
+    assert_eq!(seeded[SECOND][LOSS], other[SMALL][LOSS]);
+    assert_ne!(seeded[SECOND][LOSS], plain[SMALL][LOSS]);
 }
 
 #[test]
@@ -175,6 +181,9 @@ fn a_family_that_cannot_be_is_refused_by_name() {
         ("size.0.heads=3", "\"small\""),
         ("train.budgets=[]", "train.budgets is empty"),
         ("size.1.budgets=[]", "budgets of size \"large\" is empty"),
+        ("size.0.seeds=[3, 4, 3]", "seeds of size \"small\""),
+        ("size.0.seeds=[]", "seeds of size \"small\""),
+        ("size.1.name=\"small\"", "two sizes are named \"small\""),
         ("train.warmup=\"1M\"", "at most 1 of the run"),
         ("train.batch={sequences = 8, at = 1e-3, power = 3.0}", "train.batch gives"),
         ("data.source=\"lab:chess\"", "lab:train/16M"),

@@ -99,7 +99,7 @@ fn comparison_rows(record: &Record, models: &[&ModelRecord]) -> Vec<Row> {
 
 /// The intervals of the recipes, where the record has them.
 fn recipe_rows(record: &Record, row: &RowMaker<'_>) -> Vec<Row> {
-    if words::recipe_note(record).is_none() {
+    if !words::has_recipes(record) {
         return Vec::new();
     }
     let shown =

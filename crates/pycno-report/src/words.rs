@@ -132,10 +132,14 @@ fn absence(model: &ModelRecord) -> &'static str {
     }
 }
 
+/// Whether the luck of a run was drawn: records from before that lack the intervals of recipes.
+pub(crate) fn has_recipes(record: &Record) -> bool {
+    record.models.iter().any(|model| model.weighing.overall.of_recipe.is_some())
+}
+
 /// What the intervals of recipes are, where a record has them.
 pub(crate) fn recipe_note(record: &Record) -> Option<&'static str> {
-    let drawn = record.models.iter().any(|model| model.weighing.overall.of_recipe.is_some());
-    drawn.then_some(
+    has_recipes(record).then_some(
         "They are those of these very models, each one run. Intervals of the recipe also hold the luck of a run, as \
          far as reference models scatter about the ruler's laws: where another run, from this same teacher, may lie.",
     )

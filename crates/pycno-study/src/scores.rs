@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use pycno_eval::{EvalOptions, Journal, TaskOutcome, evaluate};
+use pycno_data::Tokenizer;
+use pycno_eval::{EvalOptions, Journal, Progress, TaskItems, TaskOutcome, evaluate};
+use pycno_model::Decoder;
+use serde::Serialize;
 
 use crate::{
     StudyError,
     model::Model,
     stage::Stage,
-    store::{StageId, json, read_json},
+    store::{RunStore, StageId, json, read_json},
     texts::Texts,
     watcher::batches,
 };
@@ -23,22 +26,50 @@ pub(crate) fn score(
 ) -> Result<Vec<TaskOutcome>, StudyError> {
     let label = format!("{}-eval", model.name);
     let id = stage_id(stage, texts, model, &label)?;
-    if let Some(folder) = stage.store.finished(&id) {
+    if let Some(outcomes) = earlier(stage.store, &id)? {
         stage.reused(&label)?;
-        return read_json(&folder.join(FILE));
+        return Ok(outcomes);
     }
-    let journal =
-        Journal { path: stage.store.work(&id)?.join("journal.jsonl"), key: id.hash().to_owned() };
-    let options = EvalOptions { journal: Some(journal), ..EvalOptions::default() };
     let decoder = model.decoder(stage.dtype, &stage.device)?;
     stage.begin(&label, 0)?;
-    let (tokenizer, tasks) = (&texts.tokenizer, &texts.tasks);
-    let outcomes = evaluate(&decoder, tokenizer, tasks, &options, &mut batches(stage.watch));
-    let failed = |source| StudyError::Eval { model: model.name.clone(), source: Box::new(source) };
-    let outcomes = outcomes.map_err(failed)?;
-    stage.store.publish_file(&id, FILE, &json(Path::new(FILE), &outcomes)?)?;
+    let questions = (&texts.tokenizer, &texts.tasks[..]);
+    let subject = (model.name.as_str(), &decoder);
+    let outcomes = answered((stage.store, &id), subject, questions, &mut batches(stage.watch))?;
     stage.end(&label)?;
     Ok(outcomes)
+}
+
+/// What an evaluation by an earlier run left.
+pub(crate) fn earlier(
+    store: &RunStore,
+    id: &StageId,
+) -> Result<Option<Vec<TaskOutcome>>, StudyError> {
+    store.finished(id).map(|folder| read_json(&folder.join(FILE))).transpose()
+}
+
+/// Asks a named model everything and publishes the answers; a journal keeps what a killed run had.
+pub(crate) fn answered(
+    (store, id): (&RunStore, &StageId),
+    (name, model): (&str, &Decoder),
+    (tokenizer, tasks): (&Tokenizer, &[TaskItems]),
+    on_batch: &mut dyn FnMut(Progress),
+) -> Result<Vec<TaskOutcome>, StudyError> {
+    let path = store.work(id)?.join("journal.jsonl");
+    let journal = Journal { path, key: id.hash().to_owned() };
+    let options = EvalOptions { journal: Some(journal), ..EvalOptions::default() };
+    let failed = |source| StudyError::Eval { model: name.to_owned(), source: Box::new(source) };
+    let outcomes = evaluate(model, tokenizer, tasks, &options, on_batch).map_err(failed)?;
+    store.publish_file(id, FILE, &json(Path::new(FILE), &outcomes)?)?;
+    Ok(outcomes)
+}
+
+/// What answers depend on besides the model: version and prompts of each task, and what a limit leaves of a text.
+pub(crate) fn asked(tasks: &[TaskItems]) -> impl Serialize + '_ {
+    let of = |items: &'_ TaskItems| {
+        let TaskItems { task, window_limit, prompts_hash, file_sha256, .. } = items;
+        (task.clone(), *window_limit, prompts_hash.clone(), file_sha256.clone())
+    };
+    tasks.iter().map(of).collect::<Vec<_>>()
 }
 
 fn stage_id(
@@ -47,12 +78,6 @@ fn stage_id(
     model: &Model,
     label: &str,
 ) -> Result<StageId, StudyError> {
-    // Version and prompts of each task, and what a limit leaves of a text.
-    let tasks: Vec<_> = texts
-        .tasks
-        .iter()
-        .map(|items| (&items.task, items.window_limit, &items.prompts_hash, &items.file_sha256))
-        .collect();
-    let settings = (tasks, stage.computer());
+    let settings = (asked(&texts.tasks), stage.computer());
     StageId::new(label, &settings, &[&model.hash, texts.tokenizer.hash()])
 }

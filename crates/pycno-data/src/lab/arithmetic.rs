@@ -80,8 +80,9 @@ fn term(draw: &mut Draw) -> i64 {
     if is_added { number } else { -number }
 }
 
+#[expect(clippy::cast_possible_wrap, reason = "below LARGEST_TERM")]
 fn number(draw: &mut Draw) -> i64 {
-    1 + i64::try_from(draw.octave(LARGEST_TERM, FIRST)).unwrap_or(0)
+    1 + draw.octave(LARGEST_TERM, FIRST) as i64
 }
 
 /// So many terms after a first number. Wrong answers are results of questions that differ in few terms.

@@ -17,9 +17,10 @@ impl Draw {
     /// # Panics
     ///
     /// If `n` is 0.
+    #[expect(clippy::cast_possible_truncation, reason = "below `n`, which is a usize")]
     pub(crate) fn below(&mut self, n: usize) -> usize {
         // As 64 bits: what is drawn must not depend on the width of a pointer.
-        usize::try_from(self.0.random_range(0..n as u64)).unwrap_or(0)
+        self.0.random_range(0..n as u64) as usize
     }
 
     /// A number between two, both included.

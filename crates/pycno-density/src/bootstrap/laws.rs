@@ -110,11 +110,9 @@ impl Redrawn {
 
     fn scatter(&self) -> Scatter {
         match self {
-            Self::Direct(wild) => Scatter {
-                losses: Vec::new(),
-                objective: wild.objective(),
-                scores: wild.scatter(),
-            },
+            Self::Direct(wild) => {
+                Scatter { losses: Vec::new(), objective: wild.objective(), scores: wild.scatter() }
+            }
             Self::Densing(loss, score) => scatter(loss, score),
             Self::Chinchilla(loss, score) => scatter(loss, score),
         }

@@ -10,7 +10,10 @@ use pycno_train::{NormLimit, Phase, SpikeLimit, TrainConfig, WeightDecay};
 use pycno_units::{ParamCount, Seed, TokenCount};
 use serde::{Deserialize, Serialize};
 
-use super::rules::{Batch, RateRule};
+use super::{
+    rules::{Batch, RateRule},
+    seeded::{Seeded, are_distinct},
+};
 use crate::{StudyError, overrides};
 
 /// Models of one recipe: one a size and budget.
@@ -125,8 +128,8 @@ pub struct SizeConfig {
     pub d_head: Option<usize>,
     /// Its own budgets of tokens, instead of those all sizes share.
     pub budgets: Option<Vec<TokenCount>>,
-    /// Its own seed: the same shape under two names and seeds says what luck does.
-    pub seed: Option<Seed>,
+    /// Its own seeds, a run each: the second is named with a `b` behind the size's name, the third with a `c`.
+    pub seeds: Option<Vec<Seed>>,
     /// The suite of its rows in `runs.csv`, by which a ruler picks what it is fitted on; the family's name where
     /// absent.
     pub suite: Option<String>,
@@ -189,11 +192,6 @@ impl FamilyConfig {
         }
     }
 
-    /// The seed of a size.
-    pub fn seed(&self, size: &SizeConfig) -> Seed {
-        size.seed.unwrap_or(self.family.seed)
-    }
-
     /// The budgets of a size, rising.
     pub fn budgets(&self, size: &SizeConfig) -> Vec<TokenCount> {
         let budgets = size.budgets.as_ref().unwrap_or(&self.train.budgets);
@@ -246,10 +244,11 @@ fn check(config: &FamilyConfig) -> Result<(), StudyError> {
         let rule = format!("eval.loss_of names {task:?} and {other:?}: both must be in eval.tasks");
         require(evaluated(task) && evaluated(other), rule)?;
     }
-    let mut names = BTreeSet::new();
     for size in &config.size {
         crate::check::plain("size name", &size.name)?;
-        require(names.insert(&size.name), format!("two sizes are named {:?}", size.name))?;
+        let distinct = size.seeds.as_deref().is_none_or(are_distinct);
+        let rule = format!("seeds of size {:?}: expected 1 to 26, all different", size.name);
+        require(distinct, rule)?;
         size.suite.as_ref().map_or(Ok(()), |suite| crate::check::plain("size.suite", suite))?;
         check_shape(size)?;
         let params = config.spec(size, 1).param_counts().non_embedding;
@@ -267,6 +266,11 @@ fn check(config: &FamilyConfig) -> Result<(), StudyError> {
                 .schedule(config.data.length + 1)
                 .map_err(|error| StudyError::Study { rule: format!("budget {tokens}: {error}") })?;
         }
+    }
+    let mut names = BTreeSet::new();
+    for Seeded { name, .. } in config.seeded() {
+        let rule = format!("two sizes are named {name:?}");
+        require(names.insert(name), rule)?;
     }
     Ok(())
 }

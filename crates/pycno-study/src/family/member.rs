@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pycno_data::Tokenizer;
-use pycno_eval::{EvalOptions, Journal, TaskOutcome, evaluate, task_score};
+use pycno_eval::{TaskOutcome, task_score};
 use pycno_model::{
     Checkpoint, Decoder, ModelSpec,
     hf::{self, SaveDtype},
@@ -18,15 +18,15 @@ use pycno_units::{ParamCount, TokenCount};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{FamilyConfig, Shared, SizeConfig, Trained};
+use super::{FamilyConfig, Shared, Trained, seeded::Seeded};
 use crate::{
     StudyError,
-    store::{StageId, json, read_json},
+    scores::{answered, asked, earlier},
+    store::{StageId, read_json},
 };
 
 const MODEL: &str = "model";
 const SUMMARY: &str = "summary.json";
-const OUTCOMES: &str = "outcomes.json";
 /// Steps of the log a budget gets.
 const LOGGED: u64 = 400;
 /// Looks at the held-out text a budget gets.
@@ -34,7 +34,7 @@ const LOOKS: u64 = 10;
 
 /// A size of the family.
 pub(super) struct Member<'a> {
-    size: &'a SizeConfig,
+    seeded: Seeded<'a>,
     spec: ModelSpec,
     pub(super) params: ParamCount,
     training: TrainConfig,
@@ -77,13 +77,14 @@ fn special_tokens(tokenizer: &Tokenizer) -> Map<String, Value> {
 impl<'a> Member<'a> {
     pub(super) fn new(
         config: &'a FamilyConfig,
-        size: &'a SizeConfig,
+        seeded: Seeded<'a>,
         vocab: usize,
     ) -> Result<Self, StudyError> {
-        let spec = config.spec(size, vocab);
+        let spec = config.spec(seeded.size, vocab);
         let params = spec.param_counts().non_embedding;
-        let (training, budgets) = (config.training(size, params)?, config.budgets(size));
-        Ok(Self { size, spec, params, training, budgets })
+        let training = config.training(seeded.size, params)?;
+        let budgets = config.budgets(seeded.size);
+        Ok(Self { seeded, spec, params, training, budgets })
     }
 
     /// Operations of training on all budgets.
@@ -111,11 +112,11 @@ impl<'a> Member<'a> {
     }
 
     fn failed(&self, source: TrainError) -> StudyError {
-        StudyError::Train { student: self.size.name.clone(), source }
+        StudyError::Train { student: self.seeded.name.clone(), source }
     }
 
     fn name(&self, tokens: TokenCount) -> String {
-        format!("{}-{tokens}", self.size.name)
+        format!("{}-{tokens}", self.seeded.name)
     }
 
     /// Trains what is not there yet, then scores all.
@@ -134,7 +135,7 @@ impl<'a> Member<'a> {
             .collect();
         if missing.is_empty() {
             let cost = self.cost(shared)?;
-            shared.progress().reused(&self.size.name, cost);
+            shared.progress().reused(&self.seeded.name, cost);
         } else {
             self.branches(shared, &missing)?;
         }
@@ -144,9 +145,8 @@ impl<'a> Member<'a> {
     }
 
     fn stage(&self, shared: &Shared<'_>, tokens: TokenCount) -> Result<StageId, StudyError> {
-        let config = &shared.file.config;
         let device = shared.run.around.device.to_string();
-        let settings = (&self.spec, self.of(tokens), config.seed(self.size), device);
+        let settings = (&self.spec, self.of(tokens), self.seeded.seed, device);
         let hash = &shared.train.manifest.hash;
         StageId::new(&self.name(tokens), &settings, &[hash, shared.tokenizer.hash()])
     }
@@ -155,12 +155,11 @@ impl<'a> Member<'a> {
     fn work(&self, shared: &Shared<'_>) -> Result<PathBuf, StudyError> {
         let largest = self.training.tokens;
         let id = self.stage(shared, largest)?;
-        shared.store.work(&StageId::new(&format!("{}-run", self.size.name), &id.hash(), &[])?)
+        shared.store.work(&StageId::new(&format!("{}-run", self.seeded.name), &id.hash(), &[])?)
     }
 
     fn branches(&self, shared: &Shared<'_>, missing: &[TokenCount]) -> Result<(), StudyError> {
-        let config = &shared.file.config;
-        let (seed, seq) = (config.seed(self.size), config.data.length + 1);
+        let (seed, seq) = (self.seeded.seed, shared.file.config.data.length + 1);
         let first = Checkpoint {
             files: shared.files.clone(),
             config: special_tokens(&shared.tokenizer),
@@ -172,7 +171,8 @@ impl<'a> Member<'a> {
         let steps = self.training.steps(seq);
         let mut on_step = |step: &StepEvent| {
             let keep = step.step.is_multiple_of((steps / LOGGED).max(1));
-            if let Err(error) = shared.progress().step(&self.size.name, step, (cost, tokens, keep))
+            if let Err(error) =
+                shared.progress().step(&self.seeded.name, step, (cost, tokens, keep))
             {
                 lost.get_or_insert(error);
             }
@@ -245,7 +245,7 @@ impl<'a> Member<'a> {
         let scores =
             outcomes.iter().map(task_score).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         Ok(Trained {
-            size: self.size.name.clone(),
+            size: self.seeded.name.clone(),
             params: self.params,
             tokens: summary.tokens,
             held_out_loss: summary.held_out_loss,
@@ -263,22 +263,14 @@ fn outcomes(
     name: &str,
 ) -> Result<Vec<TaskOutcome>, StudyError> {
     let checkpoint = hf::read(folder)?;
-    let asked: Vec<_> =
-        shared.tasks.iter().map(|items| (&items.task, &items.prompts_hash)).collect();
     let device = shared.run.around.device;
-    let inputs = [fingerprint(&checkpoint), shared.tokenizer.hash().to_owned()];
-    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let id = StageId::new(&format!("{name}-eval"), &(asked, device.to_string()), &inputs)?;
-    if let Some(done) = shared.store.finished(&id) {
-        return read_json(&done.join(OUTCOMES));
+    let settings = (asked(&shared.tasks), device.to_string());
+    let inputs = [&fingerprint(&checkpoint), shared.tokenizer.hash()];
+    let id = StageId::new(&format!("{name}-eval"), &settings, &inputs)?;
+    if let Some(done) = earlier(&shared.store, &id)? {
+        return Ok(done);
     }
-    let path = shared.store.work(&id)?.join("journal.jsonl");
-    let journal = Journal { path, key: id.hash().to_owned() };
-    let options = EvalOptions { journal: Some(journal), ..EvalOptions::default() };
     let model = Decoder::new(&checkpoint, &device.open()?)?;
-    let found = evaluate(&model, &shared.tokenizer, &shared.tasks, &options, &mut |_| {});
-    let failed = |source| StudyError::Eval { model: name.to_owned(), source: Box::new(source) };
-    let outcomes = found.map_err(failed)?;
-    shared.store.publish_file(&id, OUTCOMES, &json(Path::new(OUTCOMES), &outcomes)?)?;
-    Ok(outcomes)
+    let questions = (&shared.tokenizer, &shared.tasks[..]);
+    answered((&shared.store, &id), (name, &model), questions, &mut |_| {})
 }

@@ -7,6 +7,7 @@ mod config;
 mod member;
 mod progress;
 mod rules;
+mod seeded;
 mod table;
 
 use std::{
@@ -39,7 +40,7 @@ use crate::{Run, RunStore, StudyError, Watcher, shipped, texts::check_encodes};
 pub struct Trained {
     /// Size and budget, as in `d64-8M`.
     pub name: String,
-    /// The size: budgets of one size are branches of one run.
+    /// The size, `d64b` for a second seed: budgets of one are branches of one run.
     pub size: String,
     /// Non-embedding parameters.
     pub params: ParamCount,
@@ -132,7 +133,7 @@ fn members<'a>(shared: &Shared<'a>) -> Result<Vec<Member<'a>>, StudyError> {
     let config = &shared.file.config;
     check_encodes(&shared.tasks, &shared.tokenizer, config.model.max_positions)?;
     let vocab = shared.tokenizer.vocab_len();
-    config.size.iter().map(|size| Member::new(config, size, vocab)).collect()
+    config.seeded().into_iter().map(|of| Member::new(config, of, vocab)).collect()
 }
 
 /// Runs members on so many threads, the costliest first; their results are in the members' order.

@@ -22,7 +22,7 @@ fn row(config: &FamilyConfig, model: &Trained) -> String {
         format!(",{},{percent}", beside.gold_loss.0)
     });
     let cells: String = cells.collect();
-    let own = config.size.iter().find(|other| other.name == *size);
-    let suite = own.and_then(|size| size.suite.as_ref()).unwrap_or(&config.family.name);
+    let own = config.seeded().into_iter().find(|other| other.name == *size);
+    let suite = own.and_then(|of| of.size.suite.as_ref()).unwrap_or(&config.family.name);
     format!("{name},{suite},{size},{},{},{held_out_loss}{cells}", params.0, tokens.0)
 }
