@@ -65,11 +65,10 @@ pub(crate) fn answered(
 
 /// What answers depend on besides the model: version and prompts of each task, and what a limit leaves of a text.
 pub(crate) fn asked(tasks: &[TaskItems]) -> impl Serialize + '_ {
-    let of = |items: &'_ TaskItems| {
-        let TaskItems { task, window_limit, prompts_hash, file_sha256, .. } = items;
-        (task.clone(), *window_limit, prompts_hash.clone(), file_sha256.clone())
-    };
-    tasks.iter().map(of).collect::<Vec<_>>()
+    tasks
+        .iter()
+        .map(|items| (&items.task, items.window_limit, &items.prompts_hash, &items.file_sha256))
+        .collect::<Vec<_>>()
 }
 
 fn stage_id(
