@@ -194,11 +194,21 @@ impl Constants {
     /// `ln N` of a score in percent: minus infinity at or below the floor, plus infinity where no
     /// size reaches it.
     pub(crate) fn ln_params(&self, percent: f64, ln_tokens: f64) -> f64 {
+        self.ln_params_by(percent, ln_tokens, |loss| loss)
+    }
+
+    /// The same, of the loss that `change` makes of the one between two steps.
+    pub(crate) fn ln_params_by(
+        &self,
+        percent: f64,
+        ln_tokens: f64,
+        change: impl Fn(f64) -> f64,
+    ) -> f64 {
         match self {
             Self::Direct { score } => score.ln_params(percent),
             Self::TwoStep { loss, score } => match score.loss(percent) {
                 f64::INFINITY => f64::NEG_INFINITY,
-                needed => loss.ln_params(needed, ln_tokens),
+                needed => loss.ln_params(change(needed), ln_tokens),
             },
         }
     }

@@ -118,13 +118,13 @@ fn holds(interval: Interval, truth: f64) -> bool {
 }
 
 const ONE_STEP: Simulated = Simulated {
-    ruler: |seed| ruler(0.7, seed),
+    ruler: |seed| ruler(ONE_STEP_NOISE, seed),
     tasks: &["cloze", "choice"],
     // The tasks share ceiling, k and x0, so their mean follows the same law.
     truth: one_step_truth,
     sizes: (19.5, 18.7),
     items: 1_000,
-    run: |name, x, rng| one_step_truth(name, x) + 0.7 * normal(rng),
+    run: |name, x, rng| one_step_truth(name, x) + ONE_STEP_NOISE * normal(rng),
 };
 
 /// Eight sizes at six token multiples; run effects of 0.006 and point noise of 0.002 in log loss,
@@ -141,6 +141,9 @@ const TWO_STEPS: Simulated = Simulated {
     },
 };
 
+/// Percent points that a run is off the law of one step.
+const ONE_STEP_NOISE: f64 = 0.7;
+
 /// Percent of a model of `ln N` on a task.
 fn one_step_truth(name: &str, x: f64) -> f64 {
     truth(TASKS.iter().find(|(task, _)| *task == name).unwrap().1, x)
@@ -151,10 +154,11 @@ const SCORE_NOISE: f64 = 0.5;
 
 /// What a run and a point of it are off the law, in log loss.
 fn run_luck(rng: &mut Xoshiro256PlusPlus) -> f64 {
-    RUN_EFFECT * normal(rng) + 0.002 * normal(rng)
+    RUN_EFFECT * normal(rng) + POINT_NOISE * normal(rng)
 }
 
 const RUN_EFFECT: f64 = 0.006;
+const POINT_NOISE: f64 = 0.002;
 
 fn score_of(loss: f64) -> f64 {
     10.0 + 88.0 / (1.0 + (24.0 * (loss - 0.17)).exp())
@@ -174,7 +178,7 @@ fn two_step_ruler(seed: u64) -> Ruler {
         let effect = RUN_EFFECT * normal(&mut rng);
         for multiple in [10.0, 15.0, 20.0, 30.0, 40.0, 60.0] {
             let tokens = TokenCount((multiple * x.exp()).round() as u64);
-            let noise = effect + 0.002 * normal(&mut rng);
+            let noise = effect + POINT_NOISE * normal(&mut rng);
             let loss = two_step_truth(x, (tokens.0 as f64).ln()).0 * noise.exp();
             models.push(ReferenceModel {
                 name: format!("{i} x{multiple}"),

@@ -50,18 +50,15 @@ impl Scatter {
         ln_tokens: f64,
         luck: Luck,
     ) -> f64 {
-        let percent = percent - luck.score;
-        match constants {
-            Constants::Direct { .. } => constants.ln_params(percent, ln_tokens),
-            Constants::TwoStep { loss, score } => match score.loss(percent) {
-                f64::INFINITY => f64::NEG_INFINITY,
-                measured if measured <= 0.0 => f64::INFINITY,
-                measured => {
-                    let needed = self.objective.unscale(self.objective.scale(measured) - luck.loss);
-                    loss.ln_params(needed, ln_tokens)
-                }
-            },
-        }
+        let without = |loss: f64| {
+            // No size reaches a loss of 0 or less, and it has no logarithm.
+            if loss > 0.0 {
+                self.objective.unscale(self.objective.scale(loss) - luck.loss)
+            } else {
+                loss
+            }
+        };
+        constants.ln_params_by(percent - luck.score, ln_tokens, without)
     }
 }
 
