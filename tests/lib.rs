@@ -6,6 +6,18 @@ pub mod world;
 
 use std::{io::Write as _, path::PathBuf};
 
+// Named for their features alone, so that builds with and without `wgpu` share them: the manifest says how.
+use arrayvec as _;
+use bitflags as _;
+use bytes as _;
+use cubecl_common as _;
+use cubecl_zspace as _;
+use derive_more as _;
+use futures_core as _;
+use hashbrown as _;
+use parking_lot as _;
+use portable_atomic as _;
+
 /// The folder of outside texts and models, named by `PYCNO_DATA`; tests that need it skip without.
 pub fn data_dir() -> Option<PathBuf> {
     std::env::var_os("PYCNO_DATA").map(PathBuf::from)

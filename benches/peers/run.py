@@ -37,7 +37,7 @@ def arguments():
     parser.add_argument("--python", type=pathlib.Path, help="a Python with torch and transformers")
     parser.add_argument("--peer", type=pathlib.Path, help="pycno's worker, if built already")
     parser.add_argument("--candle", type=pathlib.Path, help="candle's worker, if built already")
-    parser.add_argument("--sides", default="pycno,torch,candle", help="of pycno, torch, torch-sdpa, candle")
+    parser.add_argument("--sides", default="pycno,torch,candle", help="of pycno, torch, torch-sdpa, torch-compiled, candle")
     parser.add_argument("--works", help="names of works, all if left out")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repetitions", type=int, default=9)
@@ -112,6 +112,7 @@ def commands(options):
         "pycno": [options.peer],
         "torch": [*python, "--attention", "eager"],
         "torch-sdpa": [*python, "--attention", "sdpa"],
+        "torch-compiled": [*python, "--attention", "sdpa", "--compiled"],
         "candle": [options.candle],
     }
     return {side: known[side] for side in options.sides.split(",")}

@@ -1,6 +1,6 @@
 """PyTorch's worker: the works of `works.json` in stock transformers, float32, on the CPU.
 
-Usage: python torch_worker.py WORK DIR [--attention eager|sdpa] [--threads N]
+Usage: python torch_worker.py WORK DIR [--attention eager|sdpa] [--compiled] [--threads N]
 
 The protocol is that of `benches/src/peer/channel.rs`. What was a choice was made by timing, for PyTorch:
 `AdamW(fused=True)` against `foreach=True`, a loop of our own against `generate`, `cross_entropy` against
@@ -35,6 +35,7 @@ def arguments():
     parser.add_argument("work")
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--attention", default="eager", choices=["eager", "sdpa"])
+    parser.add_argument("--compiled", action="store_true", help="through torch.compile; needs a C++ compiler")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     return parser.parse_args()
 
@@ -57,6 +58,11 @@ def model(folder, name, trained):
         local_files_only=True,
     )
     return found.train() if trained else found.eval().requires_grad_(False)
+
+
+def compiled(function):
+    """What is compiled is compiled while warming up, never in a repetition that counts."""
+    return torch.compile(function) if ARGUMENTS.compiled else function
 
 
 def values(step, rows, columns):
@@ -89,14 +95,25 @@ def training(what, folder, ids):
     groups = [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=3e-4, betas=(0.9, 0.95), eps=1e-8, fused=True)
 
+    @compiled
+    def text_loss():
+        return F.cross_entropy(student(input_ids=inputs, use_cache=False).logits.flatten(0, 1), targets)
+
+    @compiled
+    def guidance():
+        return F.log_softmax(teacher(input_ids=inputs, use_cache=False).logits.flatten(0, 1), dim=-1)
+
+    @compiled
+    def guided_loss(guide):
+        student_log = F.log_softmax(student(input_ids=inputs, use_cache=False).logits.flatten(0, 1), dim=-1)
+        return F.kl_div(student_log, guide, reduction="batchmean", log_target=True)
+
     def objective():
-        logits = student(input_ids=inputs, use_cache=False).logits.flatten(0, 1)
         if teacher is None:
-            return F.cross_entropy(logits, targets)
-        with torch.inference_mode():
-            guide = F.log_softmax(teacher(input_ids=inputs, use_cache=False).logits.flatten(0, 1), dim=-1)
-        student_log = F.log_softmax(logits, dim=-1)
-        return F.kl_div(student_log, guide.clone(), reduction="batchmean", log_target=True)
+            return text_loss()
+        with torch.no_grad():
+            guide = guidance()
+        return guided_loss(guide)
 
     def repeat():
         start = time.perf_counter()
@@ -112,7 +129,7 @@ def training(what, folder, ids):
 
 
 def loglik(what, folder, ids):
-    network = model(folder, what["model"], trained=False)
+    network = compiled(model(folder, what["model"], trained=False))
     rows = torch.tensor(ids)
     inputs, targets = rows[:, :-1].contiguous(), rows[:, 1:].reshape(-1)
 
@@ -129,14 +146,21 @@ def loglik(what, folder, ids):
 
 def decode(what, folder, ids):
     network = model(folder, what["model"], trained=False)
-    prompt = torch.tensor(ids)
+    step, prompt = compiled(network), torch.tensor(ids)
+    longest = prompt.shape[1] + what["new"]
+
+    def cache_of_keys():
+        # Compiled code wants one shape from the first token to the last.
+        if ARGUMENTS.compiled:
+            return transformers.StaticCache(config=network.config, max_cache_len=longest)
+        return transformers.DynamicCache(config=network.config)
 
     @torch.inference_mode()
     def repeat():
         start = time.perf_counter()
-        cache, inputs, tokens = transformers.DynamicCache(config=network.config), prompt, []
+        cache, inputs, tokens = cache_of_keys(), prompt, []
         for _ in range(what["new"]):
-            found = network(input_ids=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            found = step(input_ids=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
             inputs = found.logits[:, -1].argmax(dim=-1, keepdim=True)
             tokens.append(inputs.item())
         return time.perf_counter() - start, tokens
@@ -158,6 +182,8 @@ def main():
     at_start = resident()
     works = json.loads((ARGUMENTS.folder / "works.json").read_text())
     work = next(work for work in works if work["name"] == ARGUMENTS.work)
+    if ARGUMENTS.compiled and work["what"]["kind"] == "matmul":
+        return answer({"ready": False, "reason": "torch.compile leaves a bare product as it is"})
     ids = json.loads((ARGUMENTS.folder / f"{work['name']}.ids.json").read_text())
     repeat = KINDS[work["what"]["kind"]](work["what"], ARGUMENTS.folder, ids)
     loaded = resident()
@@ -169,6 +195,7 @@ def main():
         "library": f"torch {torch.__version__}, transformers {transformers.__version__}",
         "threads": torch.get_num_threads(),
         "attention": ARGUMENTS.attention,
+        "compiled": ARGUMENTS.compiled,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "at_start": at_start,
         "loaded": loaded,

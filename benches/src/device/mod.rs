@@ -1,12 +1,14 @@
-//! The same work on any device: a forward pass, a step of training, decoding with a cache, and the matrix
-//! product that bounds them.
+//! The works of `--bench device`, on any device: what one repetition does ([`Inputs`], [`ready`]), what a run
+//! was made with ([`Setup`]), and the summary of criterion's estimates ([`Summary`]).
 
-mod output;
+mod estimate;
 mod setup;
 mod shape;
+mod summary;
 mod work;
 
-pub use output::write;
-pub use setup::{DeviceSetup, Setup};
+pub use estimate::Estimate;
+pub use setup::{DeviceSetup, Setup, run_name};
 pub use shape::Shape;
-pub use work::{Row, Work, measure};
+pub use summary::{Row, Summary};
+pub use work::{Inputs, Repetition, Work, ready, time};

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use pycno_study::{Computes, FoundDevice};
+use pycno_study::{Computes, DeviceClass, FoundDevice};
 use time::{OffsetDateTime, macros::format_description};
 
 /// Questions to a machine about its driver; whichever it answers is written down.
@@ -36,17 +36,37 @@ impl Setup {
         let profile =
             if cfg!(debug_assertions) { "debug: these are no timings" } else { "release" };
         put("profile", profile.to_owned());
-        put("system", said("uname", &["-srm"]).unwrap_or_else(|| std::env::consts::OS.to_owned()));
+        put(
+            "system",
+            answer("uname", &["-srm"]).unwrap_or_else(|| std::env::consts::OS.to_owned()),
+        );
         put("processor", processor());
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        put("threads", threads.to_string());
+        put("threads", threads().to_string());
         put("load", first_line("/proc/loadavg"));
         for (program, arguments) in ABOUT_DRIVERS {
             let silent = || "not here, or no answer".to_owned();
-            put(program, said(program, arguments).unwrap_or_else(silent));
+            put(program, answer(program, arguments).unwrap_or_else(silent));
         }
         Self { facts }
     }
+}
+
+/// A folder's name for a run on this machine: the date, then the first GPU's name, else the processor's with
+/// its number of threads.
+pub fn run_name(devices: &[DeviceSetup]) -> String {
+    let gpu = devices.iter().find_map(|DeviceSetup(found)| match found.class {
+        DeviceClass::Host | DeviceClass::Software => None,
+        _ => found.opened.as_ref().ok()?.part.clone(),
+    });
+    let machine = gpu.unwrap_or_else(|| format!("{} {} threads", processor(), threads()));
+    format!("{}-{}", today(), slug(&machine))
+}
+
+/// Small letters and digits, everything else one hyphen.
+fn slug(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-")
 }
 
 impl DeviceSetup {
@@ -62,6 +82,10 @@ impl DeviceSetup {
             Err(reason) => format!("{name}: {class}, does not open: {reason}"),
         }
     }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn today() -> String {
@@ -85,8 +109,8 @@ fn first_line(path: &str) -> String {
     text.lines().next().unwrap_or("unknown").to_owned()
 }
 
-/// What a program says, if it is here and content.
-fn said(program: &str, arguments: &[&str]) -> Option<String> {
+/// What a program prints, if it is here and succeeds.
+fn answer(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)
@@ -94,6 +118,8 @@ fn said(program: &str, arguments: &[&str]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use pycno_study::DeviceName;
+
     use super::*;
 
     #[test]
@@ -106,7 +132,20 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_here_says_nothing() {
-        assert_eq!(said("no-such-program-anywhere", &[]), None);
+    fn a_run_is_named_after_its_gpu_or_its_processor() {
+        assert_eq!(slug("NVIDIA H100 80GB HBM3"), "nvidia-h100-80gb-hbm3");
+        assert_eq!(slug("Intel(R) Xeon(R) 2 threads"), "intel-r-xeon-r-2-threads");
+        let gpu = |class| {
+            let part = Some("Best GPU".to_owned());
+            let opened = Ok(Computes { part, dtypes: [("f32", true); 3] });
+            DeviceSetup(FoundDevice { name: DeviceName::FLEX, class, opened })
+        };
+        assert!(run_name(&[gpu(DeviceClass::Gpu)]).ends_with("-best-gpu"));
+        assert!(run_name(&[gpu(DeviceClass::Software)]).ends_with("-threads"));
+    }
+
+    #[test]
+    fn a_program_that_is_not_here_gives_no_answer() {
+        assert_eq!(answer("no-such-program-anywhere", &[]), None);
     }
 }

@@ -6,7 +6,7 @@ use pycno_units::Flops;
 use super::Work;
 use crate::peer::{
     flops::{self, Span},
-    prepare::{STUDENT_DRAW, random, small_spec},
+    prepare::{STUDENT_DRAW, TEACHER_DRAW, random, small_spec},
     work::{Product, STUDENT},
 };
 
@@ -15,11 +15,11 @@ use crate::peer::{
 pub struct Shape {
     /// Name in the table.
     pub name: &'static str,
-    /// The model.
+    /// The student; its teacher has the same shape.
     pub model: ModelSpec,
-    /// Sequences a forward pass and a training step.
+    /// Sequences per forward pass and per training step.
     pub batch: usize,
-    /// Tokens predicted a sequence.
+    /// Tokens predicted per sequence.
     pub seq: usize,
     /// Tokens of the prompt; as many again are decoded.
     pub prompt: usize,
@@ -41,9 +41,9 @@ impl Shape {
         Self { name: "llama-tiny", model, batch: 2, seq: 16, prompt: 4, square: 32 }
     }
 
-    /// Random weights, the same for every device.
-    pub(super) fn checkpoint(&self) -> Checkpoint {
-        random(&self.model, STUDENT_DRAW)
+    /// Random weights of student and teacher, the same for every device.
+    pub(super) fn checkpoints(&self) -> [Checkpoint; 2] {
+        [STUDENT_DRAW, TEACHER_DRAW].map(|draw| random(&self.model, draw))
     }
 
     /// Sequences of `seq + 1` tokens: what a model reads, and the last target.
@@ -53,23 +53,32 @@ impl Shape {
         (0..self.batch).map(|i| (0..=self.seq).map(|j| id(i, j)).collect()).collect()
     }
 
-    /// Tokens of a run: read by a forward pass or a step, made by decoding, none of a product.
-    pub(super) const fn tokens(&self, work: Work) -> usize {
+    /// Tokens per repetition: made by decoding, none in a product, read by all others.
+    pub const fn tokens(&self, work: Work) -> usize {
         match work {
             Work::Product => 0,
-            Work::Forward | Work::TrainStep => self.batch * self.seq,
             Work::Decode => self.prompt,
+            Work::Forward
+            | Work::LogLikelihood
+            | Work::TrainStep
+            | Work::DistillStep
+            | Work::Statistics => self.batch * self.seq,
         }
     }
 
-    /// Floating-point operations of a run.
-    pub(super) fn flops(&self, work: Work) -> Flops {
+    /// Floating-point operations per repetition, of matrix products alone.
+    pub fn flops(&self, work: Work) -> Flops {
         let (n, whole) = (self.square, Span::whole(self.batch, self.seq));
+        let model = &self.model;
         match work {
             Work::Product => flops::products(Product { m: n, k: n, n, count: 1 }),
-            Work::Forward => flops::forward(&self.model, whole),
-            Work::TrainStep => flops::train(&self.model, whole),
-            Work::Decode => flops::decode(&self.model, self.prompt, self.prompt),
+            Work::Forward | Work::Statistics => flops::forward(model, Span { logits: 0, ..whole }),
+            Work::LogLikelihood => flops::forward(model, whole),
+            Work::TrainStep => flops::train(model, whole),
+            Work::DistillStep => {
+                Flops(flops::train(model, whole).0 + flops::forward(model, whole).0)
+            }
+            Work::Decode => flops::decode(model, self.prompt, self.prompt),
         }
     }
 }
@@ -82,11 +91,24 @@ mod tests {
     fn a_shape_counts_what_its_works_do() {
         let shape = Shape::tiny();
         let near = |work, expect: f64| (shape.flops(work).0 / expect - 1.0).abs() < 1e-12;
+        let whole = shape.flops(Work::LogLikelihood).0;
         assert!(near(Work::Product, 2.0 * 32f64.powi(3)));
-        assert!(near(Work::TrainStep, 3.0 * shape.flops(Work::Forward).0));
+        assert!(near(Work::TrainStep, 3.0 * whole));
+        assert!(near(Work::DistillStep, 4.0 * whole));
+        // Two sequences of 16 tokens, each with 64 logits from 32 features.
+        assert!(near(Work::Forward, whole - 2.0 * (2.0 * 16.0 * 64.0 * 32.0)));
+        assert!(near(Work::Statistics, shape.flops(Work::Forward).0));
         assert_eq!(shape.tokens(Work::Forward), 32);
         assert_eq!(shape.tokens(Work::Decode), 4);
-        shape.checkpoint().check().unwrap();
+    }
+
+    #[test]
+    fn student_and_teacher_are_models_of_one_shape() {
+        let [student, teacher] = Shape::tiny().checkpoints();
+        student.check().unwrap();
+        teacher.check().unwrap();
+        assert_eq!(student.spec, teacher.spec);
+        assert_ne!(student.tensors, teacher.tensors);
     }
 
     #[test]

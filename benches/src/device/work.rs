@@ -1,179 +1,216 @@
-//! What is timed, and how.
+//! What one repetition of a work does, and how repetitions are timed.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use burn::tensor::{Device, Tensor, TensorData};
-use pycno_data::batch::ids_tensor;
+use pycno_data::{Batch, batch::ids_tensor};
+use pycno_distill::ForwardKl;
 use pycno_kernels::head::{CHUNK_ROWS, token_losses};
 use pycno_model::{Checkpoint, Decoder};
-use pycno_study::DeviceName;
-use pycno_train::{LanguageModel, TrainConfig, Training};
-use pycno_units::{Flops, Seed, TokenCount};
+use pycno_prune::{Provenance, Statistics};
+use pycno_train::{LanguageModel, Objective, Training};
+use pycno_units::Seed;
 
 use super::Shape;
+use crate::peer::training::{Guided, steady};
 
 /// What is timed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Work {
     /// A product of square matrices: the ceiling of the others.
     Product,
-    /// Hidden states and the log-likelihood of every next token, back on the host.
+    /// Hidden states of every token; they stay on the device.
     Forward,
+    /// The log-likelihood of every next token, back on the host.
+    LogLikelihood,
     /// Forward, backward, clipping, AdamW.
     TrainStep,
+    /// The same on forward KL from a teacher of the same shape, which runs in the step.
+    DistillStep,
     /// The prompt at once, then token by token with a cache, each picked on the host.
     Decode,
-}
-
-/// One line of the result.
-#[derive(Clone, Copy, Debug)]
-pub struct Row {
-    /// On what.
-    pub device: DeviceName,
-    /// Of what model.
-    pub shape: &'static str,
-    /// What.
-    pub work: Work,
-    /// Tokens a run; 0 for a product.
-    pub tokens: usize,
-    /// Floating-point operations a run.
-    pub flops: Flops,
-    /// The first run: kernels are compiled and tuned in it.
-    pub first: Duration,
-    /// Median of the others.
-    pub median: Duration,
-    /// Quickest of the others.
-    pub quickest: Duration,
-    /// Slowest of the others.
-    pub slowest: Duration,
+    /// One batch of calibration for pruning, its sums back on the host.
+    Statistics,
 }
 
 impl Work {
     /// All of them, the ceiling first.
-    pub const ALL: [Self; 4] = [Self::Product, Self::Forward, Self::TrainStep, Self::Decode];
+    pub const ALL: [Self; 7] = [
+        Self::Product,
+        Self::Forward,
+        Self::LogLikelihood,
+        Self::TrainStep,
+        Self::DistillStep,
+        Self::Decode,
+        Self::Statistics,
+    ];
 
-    /// Name in the table.
+    /// Name in criterion's ids and in the table.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Product => "matrix product",
+            Self::Product => "product",
             Self::Forward => "forward",
-            Self::TrainStep => "train step",
-            Self::Decode => "cached decode",
+            Self::LogLikelihood => "log-likelihood",
+            Self::TrainStep => "train-step",
+            Self::DistillStep => "distill-step",
+            Self::Decode => "decode",
+            Self::Statistics => "statistics",
         }
     }
 }
 
-/// Times some work: a first run and `repeats` more.
+/// One repetition of a work. When it returns, the device may still be computing.
+pub type Repetition<'a> = Box<dyn FnMut() -> anyhow::Result<()> + 'a>;
+
+/// What the works of a shape read, on one device.
+#[expect(missing_debug_implementations, reason = "holds objectives")]
+pub struct Inputs {
+    shape: Shape,
+    device: Device,
+    student: Checkpoint,
+    sequences: Vec<Vec<u32>>,
+    text: LanguageModel,
+    guided: Guided,
+}
+
+impl Inputs {
+    /// Makes random models and sequences, the same for every device.
+    ///
+    /// # Errors
+    ///
+    /// If the device refuses the teacher.
+    pub fn new(shape: Shape, device: Device) -> anyhow::Result<Self> {
+        let [student, teacher] = shape.checkpoints();
+        let teacher = Decoder::new(&teacher, &device)?;
+        let guided = Guided { teacher, divergence: ForwardKl::default() };
+        let (sequences, text) = (shape.sequences(), LanguageModel::default());
+        Ok(Self { shape, device, student, sequences, text, guided })
+    }
+
+    /// The model and how much it is given to do.
+    pub const fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// What computes.
+    pub const fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn batch(&self) -> Batch {
+        Batch { ids: self.sequences.clone() }
+    }
+}
+
+/// Makes a work ready: weights and tokens go to the device, nothing is computed yet.
 ///
 /// # Errors
 ///
-/// If the device does not open, or the model or the training refuses.
-pub fn measure(name: DeviceName, shape: &Shape, work: Work, repeats: usize) -> anyhow::Result<Row> {
-    let device = name.open()?;
-    let checkpoint = shape.checkpoint();
-    let mut times = match work {
-        Work::Product => product(shape, &device, repeats),
-        Work::Forward => forward(shape, &checkpoint, &device, repeats)?,
-        Work::TrainStep => train_steps(shape, &checkpoint, &device, repeats)?,
-        Work::Decode => decode(shape, &checkpoint, &device, repeats)?,
-    };
-    let first = times.remove(0);
-    times.sort_unstable();
-    let quickest = *times.first().context("repeats must be above 0")?;
-    let slowest = times.last().copied().unwrap_or(quickest);
-    let median = times[times.len() / 2];
-    let (shape, tokens, flops) = (shape.name, shape.tokens(work), shape.flops(work));
-    Ok(Row { device: name, shape, work, tokens, flops, first, median, quickest, slowest })
-}
-
-/// Times of `1 + repeats` runs, each with its result forced.
-fn timed(repeats: usize, mut run: impl FnMut()) -> Vec<Duration> {
-    let once = |_| {
-        let start = Instant::now();
-        run();
-        start.elapsed()
-    };
-    (0..=repeats).map(once).collect()
-}
-
-fn product(shape: &Shape, device: &Device, repeats: usize) -> Vec<Duration> {
-    let n = shape.square;
-    let values: Vec<f32> = (0..n * n).map(|i| (i % 17) as f32 - 8.0).collect();
-    let x = Tensor::<2>::from_data(TensorData::new(values, [n, n]), device);
-    timed(repeats, || {
-        // One value alone comes back, so that the way to the host is not what is timed.
-        let _forced = x.clone().matmul(x.clone()).narrow(0, 0, 1).narrow(1, 0, 1).into_data();
+/// If the device refuses the model, or the training its settings.
+pub fn ready(work: Work, inputs: &Inputs) -> anyhow::Result<Repetition<'_>> {
+    Ok(match work {
+        Work::Product => product(inputs),
+        Work::Forward => forward(inputs)?,
+        Work::LogLikelihood => log_likelihood(inputs)?,
+        Work::TrainStep => steps(inputs, &inputs.text)?,
+        Work::DistillStep => steps(inputs, &inputs.guided)?,
+        Work::Decode => decode(inputs)?,
+        Work::Statistics => statistics(inputs)?,
     })
 }
 
-fn forward(
-    shape: &Shape,
-    checkpoint: &Checkpoint,
+/// The time of `repetitions` in a row, from an idle device to an idle device.
+///
+/// # Errors
+///
+/// If a repetition fails or the device does not answer.
+pub fn time(
     device: &Device,
-    repeats: usize,
-) -> anyhow::Result<Vec<Duration>> {
-    let decoder = Decoder::new(checkpoint, device)?;
-    let d_model = shape.model.d_model;
-    let sequences = shape.sequences();
-    let inputs: Vec<&[u32]> = sequences.iter().map(|row| &row[..shape.seq]).collect();
-    let targets: Vec<u32> = sequences.iter().flat_map(|row| row[1..].iter().copied()).collect();
-    let ids = ids_tensor(&inputs, device);
-    Ok(timed(repeats, || {
-        let hidden = decoder.hidden(ids.clone()).reshape([-1, d_model.cast_signed()]);
-        let _forced = token_losses(&hidden, &decoder.head_weight(), &targets, CHUNK_ROWS);
+    repetitions: u64,
+    repeat: &mut Repetition<'_>,
+) -> anyhow::Result<Duration> {
+    device.sync()?;
+    let start = Instant::now();
+    for _ in 0..repetitions {
+        repeat()?;
+    }
+    device.sync()?;
+    Ok(start.elapsed())
+}
+
+fn product(inputs: &Inputs) -> Repetition<'_> {
+    let n = inputs.shape.square;
+    let values: Vec<f32> = (0..n * n).map(|i| (i % 17) as f32 - 8.0).collect();
+    let x = Tensor::<2>::from_data(TensorData::new(values, [n, n]), &inputs.device);
+    Box::new(move || {
+        drop(x.clone().matmul(x.clone()));
+        Ok(())
+    })
+}
+
+fn forward(inputs: &Inputs) -> anyhow::Result<Repetition<'_>> {
+    let decoder = Decoder::new(&inputs.student, &inputs.device)?;
+    let ids = inputs.batch().inputs(&inputs.device);
+    Ok(Box::new(move || {
+        drop(decoder.hidden(ids.clone()));
+        Ok(())
     }))
 }
 
-fn train_steps(
-    shape: &Shape,
-    checkpoint: &Checkpoint,
-    device: &Device,
-    repeats: usize,
-) -> anyhow::Result<Vec<Duration>> {
-    let steps = repeats as u64 + 1;
-    let config = TrainConfig {
-        batch: shape.batch.try_into()?,
-        micro_batch: shape.batch.try_into()?,
-        ..TrainConfig::new(TokenCount(steps * (shape.batch * shape.seq) as u64))
-    };
-    let (sequences, objective) = (shape.sequences(), LanguageModel::default());
-    let mut training =
-        Training::new(checkpoint, &sequences, &objective, &config, (device, Seed(1)))?;
-    let mut times = Vec::new();
-    for _ in 0..steps {
-        let start = Instant::now();
-        (training, _) = training.step()?;
-        // The update of the weights may still be under way.
-        device.sync()?;
-        times.push(start.elapsed());
-    }
-    Ok(times)
+fn log_likelihood(inputs: &Inputs) -> anyhow::Result<Repetition<'_>> {
+    let decoder = Decoder::new(&inputs.student, &inputs.device)?;
+    let d_model = inputs.shape.model.d_model.cast_signed();
+    let (ids, targets) = (inputs.batch().inputs(&inputs.device), inputs.batch().targets());
+    Ok(Box::new(move || {
+        let hidden = decoder.hidden(ids.clone()).reshape([-1, d_model]);
+        token_losses(&hidden, &decoder.head_weight(), &targets, CHUNK_ROWS);
+        Ok(())
+    }))
 }
 
-fn decode(
-    shape: &Shape,
-    checkpoint: &Checkpoint,
-    device: &Device,
-    repeats: usize,
-) -> anyhow::Result<Vec<Duration>> {
-    let decoder = Decoder::new(checkpoint, device)?;
-    let prompt = shape.sequences().remove(0)[..shape.prompt].to_vec();
-    Ok(timed(repeats, || {
+fn steps<'a>(inputs: &'a Inputs, objective: &'a dyn Objective) -> anyhow::Result<Repetition<'a>> {
+    let config = steady(inputs.shape.batch)?;
+    let (student, sequences) = (&inputs.student, &inputs.sequences);
+    let context = (&inputs.device, Seed(1));
+    // A step takes the run and gives it back; between two of them it lies here.
+    let mut place = Some(Training::new(student, sequences, objective, &config, context)?);
+    Ok(Box::new(move || {
+        let training = place.take().context("an earlier step failed")?;
+        place = Some(training.step()?.0);
+        Ok(())
+    }))
+}
+
+fn decode(inputs: &Inputs) -> anyhow::Result<Repetition<'_>> {
+    let Inputs { shape, device, .. } = inputs;
+    let decoder = Decoder::new(&inputs.student, device)?;
+    let sequence = inputs.sequences.first().context("a shape with sequences")?;
+    let prompt = sequence[..shape.prompt].to_vec();
+    Ok(Box::new(move || {
         let mut cache = decoder.cache();
         let mut next = prompt.clone();
         for _ in 0..shape.prompt {
             let hidden = decoder.step(ids_tensor(&[&next], device), &mut cache);
             let last = hidden.narrow(1, next.len() - 1, 1).reshape([1, shape.model.d_model]);
-            next = vec![greedy(decoder.logits(last))];
+            next = vec![greedy(decoder.logits(last))?];
         }
+        Ok(())
     }))
 }
 
 /// The likeliest token, picked on the host as a caller of any sampler would.
-fn greedy(logits: Tensor<2>) -> u32 {
-    let best = logits.argmax(1).into_data().iter::<u32>().next();
-    best.unwrap_or(0)
+fn greedy(logits: Tensor<2>) -> anyhow::Result<u32> {
+    logits.argmax(1).into_data().iter::<u32>().next().context("a row of logits")
+}
+
+fn statistics(inputs: &Inputs) -> anyhow::Result<Repetition<'_>> {
+    let decoder = Decoder::new(&inputs.student, &inputs.device)?;
+    let ids = inputs.batch().inputs(&inputs.device);
+    let of = |what: &str| format!("bench {what}");
+    let provenance = Provenance { checkpoint: of("checkpoint"), calibration: of("calibration") };
+    let mut sums = Statistics::new(decoder.spec(), provenance);
+    Ok(Box::new(move || Ok(sums.observe(&decoder, ids.clone())?)))
 }
 
 #[cfg(test)]
@@ -181,22 +218,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_runs_once_on_the_cpu() {
+    fn every_work_repeats_itself_on_the_cpu() {
+        let device = Device::flex();
+        let inputs = Inputs::new(Shape::tiny(), device.clone()).unwrap();
         for work in Work::ALL {
-            let row = measure(DeviceName::FLEX, &Shape::tiny(), work, 3).unwrap();
-            assert!(row.quickest <= row.median && row.median <= row.slowest, "{row:?}");
-            assert!(row.median > Duration::ZERO && row.flops.0 > 0.0, "{row:?}");
+            let mut repeat = ready(work, &inputs).unwrap();
+            let [one, two] = [1, 2].map(|n| time(&device, n, &mut repeat).unwrap());
+            assert!(one > Duration::ZERO && two > Duration::ZERO, "{work:?}");
         }
-    }
-
-    #[test]
-    fn without_repeats_there_is_no_median() {
-        assert!(measure(DeviceName::FLEX, &Shape::tiny(), Work::Product, 0).is_err());
     }
 
     #[test]
     fn a_greedy_pick_is_the_largest_logit() {
         let logits = Tensor::<2>::from_data([[0.5, -1.0, 3.0, 2.0]], &Device::flex());
-        assert_eq!(greedy(logits), 2);
+        assert_eq!(greedy(logits).unwrap(), 2);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Draw {
 /// As Llama initializes.
 pub(crate) const STUDENT_DRAW: Draw = Draw { seed: Seed(1), deviation: 0.02 };
 /// Wider, so that the teacher has something to say: at 0.02 both predict nearly every token alike.
-const TEACHER_DRAW: Draw = Draw { seed: Seed(2), deviation: 0.06 };
+pub(crate) const TEACHER_DRAW: Draw = Draw { seed: Seed(2), deviation: 0.06 };
 
 /// Writes what the folder lacks; models that are there stay. Downloads go to `folder/cache`.
 ///

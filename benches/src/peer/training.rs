@@ -40,7 +40,7 @@ pub fn serve<R: BufRead, W: Write>(
     let model = work.model().with_context(|| format!("{} has no model", work.name))?;
     let student = hf::read(&folder.join(model))?;
     let data = work.ids(folder)?;
-    let config = config(data.len())?;
+    let config = steady(data.len())?;
     let objective = objective(work, folder, &device)?;
     let training = Training::new(&student, &data, &*objective, &config, (&device, Seed(4)))?;
     drop(student);
@@ -58,7 +58,11 @@ pub fn serve<R: BufRead, W: Write>(
 
 /// The loop's defaults with a learning rate that does not change, and the batch in one piece, as the other
 /// sides take it.
-fn config(batch: usize) -> anyhow::Result<TrainConfig> {
+///
+/// # Errors
+///
+/// For a batch of no sequences.
+pub(crate) fn steady(batch: usize) -> anyhow::Result<TrainConfig> {
     let batch = NonZeroUsize::new(batch).context("a batch of no sequences")?;
     let none = Phase::Share(Share::try_from(0.0)?);
     Ok(TrainConfig {
@@ -79,9 +83,11 @@ fn objective(work: &Work, folder: &Path, device: &Device) -> anyhow::Result<Box<
 }
 
 /// Forward KL from a live teacher, composed as `pycno-study` does.
-struct Guided {
-    teacher: Decoder,
-    divergence: ForwardKl,
+pub(crate) struct Guided {
+    /// On the student's device.
+    pub(crate) teacher: Decoder,
+    /// What is minimized.
+    pub(crate) divergence: ForwardKl,
 }
 
 impl Objective for Guided {

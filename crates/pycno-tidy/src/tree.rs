@@ -8,8 +8,8 @@ use std::{
 use crate::Breach;
 
 /// Endings of the files that are read as text; all others are data.
-const TEXT_ENDINGS: [&str; 11] =
-    ["rs", "toml", "md", "py", "json", "jsonl", "csv", "txt", "html", "svg", "yml"];
+const TEXT_ENDINGS: [&str; 12] =
+    ["rs", "toml", "md", "py", "sh", "json", "jsonl", "csv", "txt", "html", "svg", "yml"];
 
 /// Folders that are built or run, never committed.
 const NOT_COMMITTED: [&str; 5] = ["target", "runs", "__pycache__", ".venv", ".git"];
@@ -85,7 +85,7 @@ fn collect(folder: &Path, below: &str, found: &mut Vec<TextFile>) -> io::Result<
 }
 
 fn is_text(path: &str) -> bool {
-    path == ".ci/run" || ending(path).is_some_and(|found| TEXT_ENDINGS.contains(&found))
+    path.starts_with(".ci/") || ending(path).is_some_and(|found| TEXT_ENDINGS.contains(&found))
 }
 
 fn ending(path: &str) -> Option<&str> {
@@ -97,10 +97,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_without_a_dot_has_no_ending_and_the_script_of_ci_is_text() {
+    fn a_name_without_a_dot_has_no_ending_and_the_scripts_of_ci_are_text() {
         assert_eq!(ending("a.b/run"), None);
         assert_eq!(ending("a/lib.rs"), Some("rs"));
-        assert!(is_text(".ci/run") && !is_text("a/model.safetensors"));
+        assert!(is_text(".ci/run") && is_text(".ci/cache") && !is_text("a/model.safetensors"));
     }
 
     #[test]
