@@ -118,7 +118,7 @@ recover = { objective = { name = "forward-kl", temperature = 1.0 }, tokens = 204
 
 [[student]]
 name = "width-24"
-prune = { method = "minitron-ffn", keep_hidden = 24 }
+prune = { method = "minitron-ffn", keep_ffn = 24 }
 
 [[student]]
 name = "width-24-distilled"
@@ -168,7 +168,7 @@ fn last_words(seed: u64, items: usize) -> String {
 
 /// A random llama of four layers with grouped queries and a tied head.
 pub fn teacher() -> Checkpoint {
-    let layer = LayerSpec { n_heads: 4, n_kv_heads: 2, d_hidden: 40 };
+    let layer = LayerSpec { n_heads: 4, n_kv_heads: 2, d_ffn: 40 };
     let spec = ModelSpec {
         vocab: WORDS.len(),
         d_model: 32,

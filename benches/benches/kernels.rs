@@ -19,7 +19,7 @@ use pycno_kernels::{
 const BATCH: usize = 8;
 const SEQ: usize = 256;
 const WIDTH: usize = 256;
-const HIDDEN: usize = 688;
+const FFN: usize = 688;
 const VOCAB: usize = 4096;
 const LAYOUT: HeadLayout = HeadLayout { n_heads: 8, n_kv_heads: 8, d_head: 32, window: None };
 
@@ -89,19 +89,19 @@ fn layers(c: &mut Criterion) {
             composed::linear(x, square)
         },
     );
-    let up = values([HIDDEN, WIDTH]);
-    let maps =
+    let up = values([FFN, WIDTH]);
+    let projections =
         |x: &Tensor<3>| GateAndUp { weights: [weight(x, &up), weight(x, &up)], biases: None };
     twins(
         c,
         "gated",
         &|x| {
-            let maps = maps(&x);
-            gated(x, maps, Activation::Silu)
+            let projections = projections(&x);
+            gated(x, projections, Activation::Silu)
         },
         &|x| {
-            let maps = maps(&x);
-            composed::gated(&x, maps, Activation::Silu)
+            let projections = projections(&x);
+            composed::gated(&x, projections, Activation::Silu)
         },
     );
     let rope = RopeTable::new(&[0.1; 16], 0..SEQ);

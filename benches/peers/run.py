@@ -2,7 +2,7 @@
 
 Usage: python3 benches/peers/run.py --python VENV/bin/python --out DIR [--quick]
 
-Builds both Rust workers unless told where they are, has the inputs made, starts a process a side for each work,
+Builds both Rust workers unless told where they are, has the inputs made, starts a process per side for each work,
 alternates, compares what the sides found, and writes `result.md` and `raw.json` to DIR. Ends with 1 if two sides
 found different things. Standard library only; see README.md.
 """
@@ -177,7 +177,7 @@ def mebibytes(n):
 
 
 def ceiling(works, measured):
-    """The fastest side's bare products, operations a second."""
+    """The fastest side's bare products, operations per second."""
     return max(
         work["flops"] / statistics.median(seconds(of))
         for work in works

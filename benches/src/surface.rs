@@ -3,7 +3,7 @@
 use pycno_density::{DensityError, LossPoint, Run};
 use pycno_units::{NatsPerToken, ParamCount, TokenCount};
 
-/// Sizes a budget.
+/// Sizes per budget.
 const SIZES: usize = 15;
 
 /// `points` runs on `L = 1.69 + 406.4 N^-0.34 + 410.7 D^-0.28`, budgets from 1e17 to 1e21 operations, with

@@ -48,7 +48,7 @@ fn a_law_of_one_step_names_what_it_does_not_tell() {
         assert_eq!(found[key]["answer"], "one-step-law", "{key}");
     }
     let shown = desk.shown(line);
-    assert!(shown.contains("does not tell:\n  loss, nats a token\n  smallest size at 1.000T"));
+    assert!(shown.contains("does not tell:\n  loss, nats per token\n  smallest size at 1.000T"));
     let two = "advise score --ruler pythia --task piqa,lambada_openai --score 60 --draws 200";
     assert!(desk.shown(two).contains("mean, the mean of lambada_openai, piqa"));
     let low = desk.json("advise score --ruler pythia --task piqa --score 30 --draws 200");
@@ -75,7 +75,7 @@ fn plans_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn a_student_must_beat_its_teacher_and_a_native_model() {
+fn a_student_must_beat_its_teacher_and_a_model_from_scratch() {
     let desk = Desk::new();
     desk.put("census.csv", CENSUS);
     let line = "advise student --ruler densing-2025 --draws 200 --teacher-params 10B \
@@ -83,12 +83,14 @@ fn a_student_must_beat_its_teacher_and_a_native_model() {
     let worth = &desk.json(line)["worth"];
     near(&worth["denser_than_teacher"]["density"]["density"], 2.40137);
     near(&worth["denser_than_teacher"]["least_score"]["score_percent"], 54.2154);
-    near(&worth["better_than_native"]["least_score"]["score_percent"], 46.3978);
+    near(&worth["better_than_from_scratch"]["least_score"]["score_percent"], 46.3978);
     assert_eq!((&worth["binding"], &worth["is_certain"]), (&"teacher".into(), &false.into()));
     let shown = desk.shown(&format!("{line} --trend census.csv --at 2025-06-01"));
-    assert!(shown.contains("a native model of 2025-06-01"), "{shown}");
+    assert!(shown.contains("a model from scratch of 2025-06-01"), "{shown}");
     assert!(shown.contains("129 days after the last point"), "{shown}");
-    assert!(shown.contains("at the low end") && shown.contains("native model's density is the"));
+    assert!(
+        shown.contains("at the low end") && shown.contains("from-scratch model's density is the")
+    );
     let low = "advise student --ruler pythia --task piqa --draws 200 --teacher-params 1B \
                --teacher-score 45 --student-params 500M";
     assert!(desk.shown(low).contains("no density to exceed: at or below the floor 50.00"));

@@ -42,14 +42,14 @@ d_model = 16
 layers = 1
 heads = 2
 kv_heads = 1
-d_hidden = 32
+d_ffn = 32
 [[size]]
 name = "large"
 d_model = 24
 layers = 2
 heads = 2
 kv_heads = 1
-d_hidden = 64
+d_ffn = 64
 "#;
 
 fn folder() -> (TempDir, PathBuf) {

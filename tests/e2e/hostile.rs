@@ -75,7 +75,7 @@ fn a_key_no_study_has() {
 
 #[test]
 fn a_sparsity_out_of_range() {
-    let text = STUDY.replace("keep_hidden = 24", "sparsity = 1.5");
+    let text = STUDY.replace("keep_ffn = 24", "sparsity = 1.5");
     check(|_| {}, &text, &["sparsity must lie in [0, 1), got 1.5"]);
 }
 
@@ -153,7 +153,7 @@ fn a_task_without_its_file() {
 fn a_student_never_replaces_what_is_there() {
     let world = World::new();
     let mut prune = pycno(&world);
-    prune.args(["prune", "--method", "minitron-ffn", "--keep-hidden", "24", "--teacher"]);
+    prune.args(["prune", "--method", "minitron-ffn", "--keep-ffn", "24", "--teacher"]);
     prune.arg(world.teacher()).arg("--calibration");
     prune.arg(world.data().join("corpora/calibration.txt")).arg("--out").arg(world.teacher());
     let output = prune.output().unwrap();

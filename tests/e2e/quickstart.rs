@@ -26,7 +26,7 @@ fn pycno(folder: &TempDir) -> Command {
     command
 }
 
-/// A few steps of training, a few items a task.
+/// A few steps of training, a few items per task.
 fn short(folder: &TempDir, study: &Path, run: &Path) -> Command {
     let mut command = pycno(folder);
     command.arg("run").arg(study).arg("--run").arg(run);

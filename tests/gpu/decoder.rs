@@ -15,10 +15,10 @@ pub(crate) const VOCAB: usize = TOKENS as usize;
 /// What the tests run on: grouped queries with a tied head, and what else a decoder may have (uneven
 /// layers as after pruning, biases, a window, a head of its own).
 pub(crate) fn checkpoints() -> [(&'static str, Checkpoint); 2] {
-    let even = vec![LayerSpec { n_heads: 4, n_kv_heads: 2, d_hidden: 40 }; 2];
+    let even = vec![LayerSpec { n_heads: 4, n_kv_heads: 2, d_ffn: 40 }; 2];
     let uneven = vec![
-        LayerSpec { n_heads: 4, n_kv_heads: 1, d_hidden: 24 },
-        LayerSpec { n_heads: 2, n_kv_heads: 2, d_hidden: 36 },
+        LayerSpec { n_heads: 4, n_kv_heads: 1, d_ffn: 24 },
+        LayerSpec { n_heads: 2, n_kv_heads: 2, d_ffn: 36 },
     ];
     let plain = spec(even);
     let other = ModelSpec {

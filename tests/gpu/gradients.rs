@@ -52,14 +52,14 @@ fn gradients(decoder: &Decoder, device: &Device) -> (f64, BTreeMap<String, Vec<f
     let plain = hidden.clone().inner().reshape([18, 32]);
     let targets: Vec<u32> = (3..21).collect();
     let found = cross_entropy_head(&plain, &decoder.head_weight(), &targets, CHUNK);
-    let mut tape = surrogate(hidden, found.d_hidden.reshape([2, 9, 32])).backward();
+    let mut tape = surrogate(hidden, found.grad_hidden.reshape([2, 9, 32])).backward();
     let mut gradients = GradientsParams::from_module(&mut tape, &tracked);
-    let (id, d_head) = decoder.head_gradient(found.d_head);
-    let d_head = match gradients.remove::<2>(id) {
-        Some(d_embedding) => d_embedding + d_head,
-        None => d_head,
+    let (id, grad_head) = decoder.head_gradient(found.grad_head);
+    let grad_head = match gradients.remove::<2>(id) {
+        Some(grad_embedding) => grad_embedding + grad_head,
+        None => grad_head,
     };
-    gradients.register(id, d_head);
+    gradients.register(id, grad_head);
     let mut collect = Collect { path: Vec::new(), gradients, found: BTreeMap::new() };
     decoder.visit(&mut collect);
     (found.loss, collect.found)
@@ -102,6 +102,6 @@ fn distillation_has_the_loss_and_gradients_of_flex() {
         found.loss,
         expect.loss
     );
-    check_close("hidden", &host(found.d_hidden), &host(expect.d_hidden), TOLERANCE);
-    check_close("head", &host(found.d_head), &host(expect.d_head), TOLERANCE);
+    check_close("hidden", &host(found.grad_hidden), &host(expect.grad_hidden), TOLERANCE);
+    check_close("head", &host(found.grad_head), &host(expect.grad_head), TOLERANCE);
 }

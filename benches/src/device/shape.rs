@@ -35,7 +35,7 @@ impl Shape {
 
     /// For software GPUs, which take minutes to tune their kernels to large shapes.
     pub fn tiny() -> Self {
-        let layer = LayerSpec { n_heads: 4, n_kv_heads: 2, d_hidden: 48 };
+        let layer = LayerSpec { n_heads: 4, n_kv_heads: 2, d_ffn: 48 };
         let model =
             ModelSpec { vocab: 64, d_model: 32, d_head: 8, layers: vec![layer; 2], ..small_spec() };
         Self { name: "llama-tiny", model, batch: 2, seq: 16, prompt: 4, square: 32 }

@@ -60,10 +60,10 @@ pub fn decode(spec: &ModelSpec, prompt: usize, new: usize) -> Flops {
     Flops(first.0 + (0..new.saturating_sub(1)).map(next).sum::<f64>())
 }
 
-/// One block: q and o, k and v, the three matrices of the FFN, and two products a pair of attention.
+/// One block: q and o, k and v, the three matrices of the FFN, and two products per pair of attention.
 fn block(spec: &ModelSpec, layer: LayerSpec, tokens: usize, pairs: usize) -> f64 {
     let (q, kv) = (layer.n_heads * spec.d_head, layer.n_kv_heads * spec.d_head);
-    let columns = 2 * q + 2 * kv + 3 * layer.d_hidden;
+    let columns = 2 * q + 2 * kv + 3 * layer.d_ffn;
     product([tokens, spec.d_model, columns]) + 2.0 * product([pairs, q, 1])
 }
 
@@ -83,7 +83,7 @@ mod tests {
             vocab: 10,
             d_model: 4,
             d_head: 2,
-            layers: vec![LayerSpec { n_heads: 2, n_kv_heads: 1, d_hidden: 3 }],
+            layers: vec![LayerSpec { n_heads: 2, n_kv_heads: 1, d_ffn: 3 }],
             norm_eps: 1e-5,
             rope: RopeSpec { theta: 1e4, scaling: None },
             attention_bias: false,

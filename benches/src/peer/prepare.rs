@@ -62,7 +62,7 @@ pub fn small_spec() -> ModelSpec {
         vocab: 4096,
         d_model: 256,
         d_head: 32,
-        layers: vec![LayerSpec { n_heads: 8, n_kv_heads: 8, d_hidden: 688 }; 6],
+        layers: vec![LayerSpec { n_heads: 8, n_kv_heads: 8, d_ffn: 688 }; 6],
         norm_eps: 1e-5,
         rope: RopeSpec { theta: 1e4, scaling: None },
         attention_bias: false,

@@ -32,7 +32,7 @@ pub struct Work {
     pub warm_up: u32,
     /// Tokens predicted a repetition; 0 for a bare product.
     pub tokens: TokenCount,
-    /// Floating-point operations a repetition, by [`flops`].
+    /// Floating-point operations per repetition, by [`flops`].
     pub flops: Flops,
     /// Weights in `f32`, all models together.
     pub weights: Bytes,
@@ -40,7 +40,7 @@ pub struct Work {
     pub trained: Bytes,
 }
 
-/// The kinds of work. Ids lie in `<name>.ids.json`, one row a sequence; each row has one token more than
+/// The kinds of work. Ids lie in `<name>.ids.json`, one row per sequence; each row has one token more than
 /// `seq`, since every position predicts the next.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -125,7 +125,7 @@ impl Work {
         found.with_context(|| format!("the work must be one of {known}, got {name}"))
     }
 
-    /// Reads the token ids of the work, a row a sequence.
+    /// Reads the token ids of the work, a row per sequence.
     ///
     /// # Errors
     ///

@@ -37,9 +37,9 @@ pub(crate) fn use_threads(threads: Option<NonZeroUsize>) -> anyhow::Result<()> {
         .with_context(|| format!("{threads} threads cannot be started"))
 }
 
-/// What a study needs to know of its surroundings.
-pub(crate) fn surroundings(places: &Places) -> anyhow::Result<pycno_study::Surroundings> {
-    Ok(pycno_study::Surroundings {
+/// What a study needs to know of its environment.
+pub(crate) fn of(places: &Places) -> anyhow::Result<pycno_study::Environment> {
+    Ok(pycno_study::Environment {
         device: places.device,
         data: data(places.data.as_ref()),
         cache: cache(places.cache.as_ref())?,

@@ -38,7 +38,7 @@ impl Corpus {
     }
 }
 
-/// Reads a corpus: a `.txt` file is one document, a `.jsonl` file has one a line under `text`, a
+/// Reads a corpus: a `.txt` file is one document, a `.jsonl` file has one per line under `text`, a
 /// `.json` file is an array of texts or of objects with `text` or `story`, a folder is the files of
 /// these kinds directly in it.
 ///

@@ -120,7 +120,7 @@ pub enum DataError {
         sequences: usize,
         /// Sequences there are.
         available: usize,
-        /// Tokens a sequence.
+        /// Tokens per sequence.
         seq: usize,
     },
     /// One sequence in two roles.
@@ -160,7 +160,7 @@ pub enum DataError {
         at: u64,
     },
     /// Batches from nothing.
-    #[error("batches need at least one sequence and one row a batch, got {sequences} and {rows}")]
+    #[error("batches need at least one sequence and one row per batch, got {sequences} and {rows}")]
     NoBatches {
         /// Sequences given.
         sequences: usize,

@@ -45,7 +45,7 @@ pub struct Manifest {
     pub source_sha256: String,
     /// SHA-256 of the tokenizer; empty where the role takes texts, not tokens.
     pub tokenizer_hash: String,
-    /// Tokens a sequence; 0 where the role takes texts.
+    /// Tokens per sequence; 0 where the role takes texts.
     pub seq: usize,
     /// The stretches of files covered.
     pub spans: Vec<FileSpan>,

@@ -17,7 +17,7 @@ pub struct Packed {
     pub sha256: String,
     /// SHA-256 of the tokenizer.
     pub tokenizer_hash: String,
-    /// Tokens a sequence.
+    /// Tokens per sequence.
     pub seq: usize,
     /// The sequences, `seq` ids each, in the corpus's order.
     pub sequences: Vec<Vec<u32>>,
@@ -77,7 +77,7 @@ pub fn pack(corpus: &Corpus, tokenizer: &Tokenizer, seq: usize) -> Result<Packed
 }
 
 impl Packed {
-    /// Gives some of the sequences a role. Several roles may share a corpus by slices that do not overlap.
+    /// Gives some of the sequences per role. Several roles may share a corpus by slices that do not overlap.
     ///
     /// # Errors
     ///

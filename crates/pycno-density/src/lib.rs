@@ -57,7 +57,7 @@ pub mod trend;
 
 pub use advise::{
     Answer, Bar, Binding, CheapestRun, DEVICE_DATE_ASSUMPTIONS, DeviceEnough, DrawnLaw, Ends,
-    Hardware, Native, Planned, STUDENT_ASSUMPTIONS, SizeNeeded, TARGET_ASSUMPTIONS, Teacher,
+    FromScratch, Hardware, Planned, STUDENT_ASSUMPTIONS, SizeNeeded, TARGET_ASSUMPTIONS, Teacher,
     TokensNeeded, Worth, cheapest_run, device_enough, fewest_tokens, loss_needed, smallest_size,
     worth_keeping,
 };

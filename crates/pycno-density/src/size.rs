@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DensityError, law::checked_size};
 
-/// `r = k2 / k1` of an RTX 4090 at 100 tokens of input, one byte a parameter.
+/// `r = k2 / k1` of an RTX 4090 at 100 tokens of input, one byte per parameter.
 ///
 /// `k1 = 1 / B = 1 / 1.01e12` s of memory and `k2 = 2 * 100 / C = 200 / 82.58e12` s of compute a
 /// parameter, so `r = 200 * 1.01e12 / 82.58e12 = 2.446`, 2.45 as rounded in the paper.
 pub const COMPUTE_PER_MEMORY: f64 = 2.45;
-/// The same at two bytes a parameter (FP16 weights): `k1` doubles, `r = 1.22`.
+/// The same at two bytes per parameter (FP16 weights): `k1` doubles, `r = 1.22`.
 pub const COMPUTE_PER_MEMORY_TWO_BYTE: f64 = 1.22;
 /// Bits of a weight that is not quantized.
 const HALF_PRECISION_BITS: f64 = 16.0;
@@ -75,7 +75,7 @@ pub enum TimeRatio {
     Recomputed,
     /// 1 / 2.45, the order the paper prints.
     PrintedOrder,
-    /// 1.22, with two bytes a parameter.
+    /// 1.22, with two bytes per parameter.
     TwoByte,
     /// Of another device.
     Given {
@@ -99,7 +99,7 @@ pub struct LlamaShape {
     /// Key and value heads.
     pub n_kv_heads: u32,
     /// Width of the gated feed-forward layer.
-    pub d_hidden: u32,
+    pub d_ffn: u32,
 }
 
 impl Sizes {
@@ -221,12 +221,12 @@ fn checked_slowdown(found: f64) -> Result<f64, DensityError> {
 }
 
 /// Parameters without embedding and head, norms counted, no biases:
-/// `n_layers (2 d d_head n_heads + 2 d d_head n_kv_heads + 3 d d_hidden + 2 d) + d`.
+/// `n_layers (2 d d_head n_heads + 2 d d_head n_kv_heads + 3 d d_ffn + 2 d) + d`.
 pub fn llama_non_embedding(shape: LlamaShape) -> ParamCount {
-    let LlamaShape { n_layers, d_model, d_head, n_heads, n_kv_heads, d_hidden } = shape;
+    let LlamaShape { n_layers, d_model, d_head, n_heads, n_kv_heads, d_ffn } = shape;
     let d = f64::from(d_model);
     let attention = 2.0 * d * f64::from(d_head) * (f64::from(n_heads) + f64::from(n_kv_heads));
-    let block = attention + 3.0 * d * f64::from(d_hidden) + 2.0 * d;
+    let block = attention + 3.0 * d * f64::from(d_ffn) + 2.0 * d;
     ParamCount(f64::from(n_layers) * block + d)
 }
 
@@ -374,8 +374,8 @@ mod tests {
             ([30, 1280, 3200, 20, 2], 476_852_480.0),
             ([36, 1536, 3840, 24, 3], 828_225_024.0),
         ];
-        for ([n_layers, d_model, d_hidden, n_heads, n_kv_heads], expect) in table {
-            let shape = LlamaShape { n_layers, d_model, d_head: 64, n_heads, n_kv_heads, d_hidden };
+        for ([n_layers, d_model, d_ffn, n_heads, n_kv_heads], expect) in table {
+            let shape = LlamaShape { n_layers, d_model, d_head: 64, n_heads, n_kv_heads, d_ffn };
             assert_eq!(llama_non_embedding(shape), ParamCount(expect), "{shape:?}");
         }
     }

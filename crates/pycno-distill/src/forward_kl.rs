@@ -93,7 +93,7 @@ mod tests {
         // Large T: the gradient by the logits tends to (student - teacher) / vocab, whatever T.
         let at = |t: f64| {
             let loss = ForwardKl::at(Temperature::new(t).unwrap()).gradients(&pair(0.5));
-            norm(loss.d_hidden)
+            norm(loss.grad_hidden)
         };
         let (warm, hot) = (at(50.0), at(400.0));
         assert!((warm / hot - 1.0).abs() < 0.02, "{warm} {hot}");
@@ -105,6 +105,6 @@ mod tests {
         let parts = ForwardKl { chunk_rows: 2, ..ForwardKl::default() }.gradients(&pair(1.0));
         // Matrix products of other shapes may round f32 logits otherwise.
         assert!((whole.loss - parts.loss).abs() < 1e-6);
-        assert!(norm(whole.d_head - parts.d_head) < 1e-6);
+        assert!(norm(whole.grad_head - parts.grad_head) < 1e-6);
     }
 }

@@ -27,7 +27,7 @@ fn checkpoint(vocab: usize) -> Checkpoint {
         vocab,
         d_model: 8,
         d_head: 4,
-        layers: vec![LayerSpec { n_heads: 2, n_kv_heads: 1, d_hidden: 12 }; 2],
+        layers: vec![LayerSpec { n_heads: 2, n_kv_heads: 1, d_ffn: 12 }; 2],
         norm_eps: 1e-5,
         rope: RopeSpec { theta: 1e4, scaling: None },
         attention_bias: false,

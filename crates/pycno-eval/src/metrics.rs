@@ -55,7 +55,7 @@ pub struct TaskOutcome {
 
 /// Right or wrong on one item, three ways.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Hits {
+struct Correct {
     acc: bool,
     acc_norm: bool,
     acc_bytes: bool,
@@ -70,12 +70,13 @@ pub(crate) fn outcome(
 ) -> TaskOutcome {
     let task = &items.task;
     let pairs = || encoded.iter().zip(likelihoods);
-    let hits: Vec<Hits> = pairs().map(|(item, asked)| hits(&task.kind, item, asked)).collect();
+    let correct: Vec<Correct> =
+        pairs().map(|(item, asked)| correct(&task.kind, item, asked)).collect();
     let results: Vec<ItemResult> = pairs()
-        .zip(&hits)
-        .map(|((item, asked), hits)| item_result(task.metric(), item, asked, *hits))
+        .zip(&correct)
+        .map(|((item, asked), correct)| item_result(task.metric(), item, asked, *correct))
         .collect();
-    let mut also = also(task, &results, &hits);
+    let mut also = also(task, &results, &correct);
     if let Some(all) = task.drawn_from {
         also.insert("bits_kept".to_owned(), all as f64 * bits_known(&results));
     }
@@ -90,8 +91,8 @@ pub(crate) fn outcome(
     }
 }
 
-fn hits(kind: &TaskKind, item: &EncodedItem, asked: &[Likelihood]) -> Hits {
-    let all = |hit| Hits { acc: hit, acc_norm: hit, acc_bytes: hit };
+fn correct(kind: &TaskKind, item: &EncodedItem, asked: &[Likelihood]) -> Correct {
+    let all = |hit| Correct { acc: hit, acc_norm: hit, acc_bytes: hit };
     match kind {
         TaskKind::BitsPerByte(_) => all(false),
         TaskKind::LastWord(_) => all(asked.iter().all(|likelihood| likelihood.greedy)),
@@ -107,7 +108,7 @@ fn hits(kind: &TaskKind, item: &EncodedItem, asked: &[Likelihood]) -> Hits {
                 };
                 first_maximum(item.requests.iter().zip(asked).map(per)) == Some(item.gold)
             };
-            Hits {
+            Correct {
                 acc: best(|_| 1),
                 acc_norm: best(|request| request.answer_chars),
                 acc_bytes: best(|request| request.answer_bytes),
@@ -122,13 +123,18 @@ fn first_maximum(values: impl Iterator<Item = f64>) -> Option<usize> {
     values.enumerate().reduce(larger).map(|(i, _)| i)
 }
 
-fn item_result(metric: Metric, item: &EncodedItem, asked: &[Likelihood], hits: Hits) -> ItemResult {
+fn item_result(
+    metric: Metric,
+    item: &EncodedItem,
+    asked: &[Likelihood],
+    correct: Correct,
+) -> ItemResult {
     let gold = &item.requests[item.gold];
     let gold_nats = asked[item.gold].nats;
     let score = match metric {
-        Metric::Acc => f64::from(hits.acc),
-        Metric::AccNorm => f64::from(hits.acc_norm),
-        Metric::AccBytes => f64::from(hits.acc_bytes),
+        Metric::Acc => f64::from(correct.acc),
+        Metric::AccNorm => f64::from(correct.acc_norm),
+        Metric::AccBytes => f64::from(correct.acc_bytes),
         Metric::BitsPerByte => BitsPerByte::from_nats(gold_nats, gold.scored_bytes).0,
     };
     ItemResult {
@@ -142,9 +148,9 @@ fn item_result(metric: Metric, item: &EncodedItem, asked: &[Likelihood], hits: H
     }
 }
 
-fn also(task: &Task, results: &[ItemResult], hits: &[Hits]) -> BTreeMap<String, f64> {
-    let percent = |hit: fn(&Hits) -> bool| {
-        100.0 * hits.iter().filter(|hits| hit(hits)).count() as f64 / hits.len() as f64
+fn also(task: &Task, results: &[ItemResult], correct: &[Correct]) -> BTreeMap<String, f64> {
+    let percent = |hit: fn(&Correct) -> bool| {
+        100.0 * correct.iter().filter(|correct| hit(correct)).count() as f64 / correct.len() as f64
     };
     let named = |metrics: &[(&str, f64)]| {
         metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
@@ -157,9 +163,9 @@ fn also(task: &Task, results: &[ItemResult], hits: &[Hits]) -> BTreeMap<String, 
         }
         TaskKind::MinimalPairs(_) => named(&[("acc_by_stratum", 100.0 * mean_of_strata(results))]),
         TaskKind::MultipleChoice(_) => named(&[
-            ("acc", percent(|hits| hits.acc)),
-            ("acc_norm", percent(|hits| hits.acc_norm)),
-            ("acc_bytes", percent(|hits| hits.acc_bytes)),
+            ("acc", percent(|correct| correct.acc)),
+            ("acc_norm", percent(|correct| correct.acc_norm)),
+            ("acc_bytes", percent(|correct| correct.acc_bytes)),
         ]),
     }
 }
@@ -278,8 +284,8 @@ mod tests {
         let kind = builtin("arc_easy").unwrap().kind;
         let asked: Vec<Likelihood> = nats.iter().map(|nats| likelihood(*nats, false)).collect();
         let wins = |gold| {
-            let hits = hits(&kind, &item(gold, "", answers), &asked);
-            [hits.acc, hits.acc_norm, hits.acc_bytes]
+            let correct = correct(&kind, &item(gold, "", answers), &asked);
+            [correct.acc, correct.acc_norm, correct.acc_bytes]
         };
         for gold in 0..answers.len() {
             assert_eq!(wins(gold), expect.map(|best| best == gold), "gold {gold}");
@@ -303,7 +309,7 @@ mod tests {
         let kind = builtin("blimp").unwrap().kind;
         let hit = |good, bad| {
             let asked = [likelihood(good, true), likelihood(bad, true)];
-            hits(&kind, &item(0, "", &[(1, 1), (1, 1)]), &asked).acc
+            correct(&kind, &item(0, "", &[(1, 1), (1, 1)]), &asked).acc
         };
         assert!(hit(1.0, 2.0));
         assert!(!hit(2.0, 1.0) && !hit(1.0, 1.0));

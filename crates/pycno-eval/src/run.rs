@@ -12,7 +12,7 @@ use crate::{
     journal::{JournalFile, bad_line},
     metrics,
     request::{self, Encoded, Request},
-    score::{self, Asked, Likelihood},
+    score::{self, EvalBatch, Likelihood},
 };
 
 /// How to go about it; no choice here moves a score beyond float noise.
@@ -69,20 +69,20 @@ pub fn evaluate(
     let spec = decoder.spec();
     let encode = |task| request::encode(task, tokenizer, spec.max_positions);
     let encoded = tasks.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
-    let named = Named { tasks, encoded: &encoded };
-    named.check_vocabulary(spec.vocab)?;
-    let requests: Vec<&Request> = named.requests().map(|(_, _, request)| request).collect();
+    let prompts = Prompts { tasks, encoded: &encoded };
+    prompts.check_vocabulary(spec.vocab)?;
+    let requests: Vec<&Request> = prompts.requests().map(|(_, _, request)| request).collect();
     // Trees come in many shapes, and GPU kernels are tuned anew for each.
     let on_host = fusable(&decoder.head_weight());
     let arrangement = if on_host { Arrangement::Tree } else { Arrangement::Padded };
     let plan = BatchPlan::new(&requests, options.token_budget, arrangement);
-    let work = Work { decoder, named: &named, requests: &requests, plan: &plan, options };
-    Ok(named.outcomes(work.run(progress)?))
+    let work = Work { decoder, prompts: &prompts, requests: &requests, plan: &plan, options };
+    Ok(prompts.outcomes(work.run(progress)?))
 }
 
 struct Work<'a> {
     decoder: &'a Decoder,
-    named: &'a Named<'a>,
+    prompts: &'a Prompts<'a>,
     requests: &'a [&'a Request],
     plan: &'a BatchPlan<'a>,
     options: &'a EvalOptions,
@@ -98,8 +98,8 @@ impl Work<'_> {
             let rows = self.plan.batch(i);
             let chunk_rows = self.options.chunk_rows.max(1);
             let (requests, arrangement) = (self.requests, self.plan.arrangement);
-            let asked = Asked { rows, requests, arrangement };
-            let scores = score::batch(self.decoder, asked, chunk_rows);
+            let batch = EvalBatch { rows, requests, arrangement };
+            let scores = score::batch(self.decoder, batch, chunk_rows);
             self.check_finite(i, &scores)?;
             if let Some(journal) = &mut journal {
                 journal.push(i, &scores)?;
@@ -130,7 +130,7 @@ impl Work<'_> {
     fn check_finite(&self, batch: usize, scores: &[Likelihood]) -> Result<(), EvalError> {
         let asked = self.plan.batch(batch).iter().flat_map(|row| &row.requests);
         let wrong = asked.zip(scores).find(|(_, score)| !score.nats.is_finite());
-        wrong.map_or(Ok(()), |(i, score)| Err(self.named.not_finite(*i, score.nats)))
+        wrong.map_or(Ok(()), |(i, score)| Err(self.prompts.not_finite(*i, score.nats)))
     }
 
     /// Hash of all that decides which likelihood stands where in a journal.
@@ -155,12 +155,12 @@ impl Work<'_> {
 }
 
 /// Requests with the names of their tasks and items.
-struct Named<'a> {
+struct Prompts<'a> {
     tasks: &'a [TaskItems],
     encoded: &'a [Encoded],
 }
 
-impl Named<'_> {
+impl Prompts<'_> {
     fn requests(&self) -> impl Iterator<Item = (&str, &str, &Request)> {
         self.tasks.iter().zip(self.encoded).flat_map(|(task, encoded)| {
             let name = task.task.name.as_str();

@@ -24,21 +24,21 @@ pub struct Likelihood {
 
 /// Rows that go through a model together.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct EvalBatch<'a> {
     pub(crate) rows: &'a [Row<'a>],
     pub(crate) requests: &'a [&'a Request],
     pub(crate) arrangement: Arrangement,
 }
 
 /// Scores the requests of some rows, in the rows' order; logits exist for `chunk_rows` tokens at once.
-pub(crate) fn batch(decoder: &Decoder, asked: Asked<'_>, chunk_rows: usize) -> Vec<Likelihood> {
+pub(crate) fn batch(decoder: &Decoder, batch: EvalBatch<'_>, chunk_rows: usize) -> Vec<Likelihood> {
     let requests: Vec<&Request> =
-        asked.rows.iter().flat_map(|row| row.requests.iter().map(|i| asked.requests[*i])).collect();
+        batch.rows.iter().flat_map(|row| row.requests.iter().map(|i| batch.requests[*i])).collect();
     let targets: Vec<u32> =
         requests.iter().flat_map(|request| request.targets()).copied().collect();
-    let hidden = match asked.arrangement {
-        Arrangement::Tree => tree_rows(decoder, asked),
-        Arrangement::Padded => padded_rows(decoder, asked),
+    let hidden = match batch.arrangement {
+        Arrangement::Tree => tree_rows(decoder, batch),
+        Arrangement::Padded => padded_rows(decoder, batch),
     };
     let losses = token_losses(&hidden, &decoder.head_weight(), &targets, chunk_rows);
     let mut losses = losses.as_slice();
@@ -50,30 +50,30 @@ pub(crate) fn batch(decoder: &Decoder, asked: Asked<'_>, chunk_rows: usize) -> V
 /// # Shapes
 ///
 /// - output: `[scored tokens, d_model]`
-fn tree_rows(decoder: &Decoder, asked: Asked<'_>) -> Tensor<2> {
-    let inputs: Vec<&[u32]> = asked.rows.iter().map(|row| row.inputs).collect();
+fn tree_rows(decoder: &Decoder, batch: EvalBatch<'_>) -> Tensor<2> {
+    let inputs: Vec<&[u32]> = batch.rows.iter().map(|row| row.inputs).collect();
     let tree = Tree::new(&inputs);
     let hidden = decoder.tree_hidden(&tree.ids, &tree.segments);
-    let places = asked.rows.iter().enumerate().flat_map(|(i, row)| {
+    let places = batch.rows.iter().enumerate().flat_map(|(i, row)| {
         let last = |n_scored| tree.last_rows(i, row.inputs.len(), n_scored);
-        row.requests.iter().flat_map(|i| last(asked.requests[*i].n_scored)).collect::<Vec<_>>()
+        row.requests.iter().flat_map(|i| last(batch.requests[*i].n_scored)).collect::<Vec<_>>()
     });
     select(hidden, places)
 }
 
 /// The same, each row padded on the right to the longest, which a causal model never sees from a real token.
-fn padded_rows(decoder: &Decoder, asked: Asked<'_>) -> Tensor<2> {
+fn padded_rows(decoder: &Decoder, batch: EvalBatch<'_>) -> Tensor<2> {
     let device = decoder.head_weight().device();
-    let seq = asked.rows.iter().map(|row| row.inputs.len()).max().unwrap_or(0);
-    let padded: Vec<Vec<u32>> = asked.rows.iter().map(|row| pad(row.inputs, seq)).collect();
+    let seq = batch.rows.iter().map(|row| row.inputs.len()).max().unwrap_or(0);
+    let padded: Vec<Vec<u32>> = batch.rows.iter().map(|row| pad(row.inputs, seq)).collect();
     let padded: Vec<&[u32]> = padded.iter().map(Vec::as_slice).collect();
     let hidden = decoder.hidden(ids_tensor(&padded, &device));
-    let [batch, seq, d_model] = hidden.dims();
-    let places = asked.rows.iter().enumerate().flat_map(|(b, row)| {
+    let [rows, seq, d_model] = hidden.dims();
+    let places = batch.rows.iter().enumerate().flat_map(|(b, row)| {
         let end = b * seq + row.inputs.len();
-        row.requests.iter().flat_map(move |i| end - asked.requests[*i].n_scored..end)
+        row.requests.iter().flat_map(move |i| end - batch.requests[*i].n_scored..end)
     });
-    select(hidden.reshape([batch * seq, d_model]), places)
+    select(hidden.reshape([rows * seq, d_model]), places)
 }
 
 fn select(hidden: Tensor<2>, places: impl Iterator<Item = usize>) -> Tensor<2> {
@@ -148,7 +148,7 @@ mod tests {
         let all: Vec<&Request> = requests.iter().collect();
         let plan = BatchPlan::new(&all, 100, arrangement);
         let scores = (0..plan.batches.len()).flat_map(|i| {
-            batch(decoder, Asked { rows: plan.batch(i), requests: &all, arrangement }, 2)
+            batch(decoder, EvalBatch { rows: plan.batch(i), requests: &all, arrangement }, 2)
         });
         let order = plan.rows.iter().flat_map(|row| &row.requests);
         for (i, score) in order.zip(scores) {

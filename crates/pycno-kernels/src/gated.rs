@@ -30,12 +30,12 @@ pub enum Activation {
     GeluTanh,
 }
 
-/// The maps of a gated unit.
+/// The projections of a gated unit.
 #[derive(Clone, Debug)]
 pub struct GateAndUp {
-    /// Gate and up, `[d_hidden, d_model]` each.
+    /// Gate and up, `[d_ffn, d_model]` each.
     pub weights: [Tensor<2>; 2],
-    /// Their biases, `[d_hidden]` each, if there are any.
+    /// Their biases, `[d_ffn]` each, if there are any.
     pub biases: Option<[Tensor<1>; 2]>,
 }
 
@@ -44,13 +44,13 @@ pub struct GateAndUp {
 /// # Shapes
 ///
 /// - `x`: `[batch, seq, d_model]`
-/// - output: `[batch, seq, d_hidden]`
-pub fn gated(x: Tensor<3>, maps: GateAndUp, activation: Activation) -> Tensor<3> {
+/// - output: `[batch, seq, d_ffn]`
+pub fn gated(x: Tensor<3>, projections: GateAndUp, activation: Activation) -> Tensor<3> {
     if !fusable(&x) {
-        return composed_unit(&x, maps, activation);
+        return composed_unit(&x, projections, activation);
     }
-    let packed = linear::project_2(x, maps.weights);
-    let packed = match maps.biases {
+    let packed = linear::project_2(x, projections.weights);
+    let packed = match projections.biases {
         Some(biases) => add_bias(packed, Tensor::cat(biases.to_vec(), 0)),
         None => packed,
     };
@@ -58,8 +58,8 @@ pub fn gated(x: Tensor<3>, maps: GateAndUp, activation: Activation) -> Tensor<3>
 }
 
 /// [`gated`] in Burn's operations.
-pub fn composed_unit(x: &Tensor<3>, maps: GateAndUp, activation: Activation) -> Tensor<3> {
-    let [gate, up] = linear::separate(x, maps.weights, maps.biases);
+pub fn composed_unit(x: &Tensor<3>, projections: GateAndUp, activation: Activation) -> Tensor<3> {
+    let [gate, up] = linear::separate(x, projections.weights, projections.biases);
     composed(gate, up, activation)
 }
 
@@ -114,7 +114,7 @@ fn gelu_tanh(z: [f32; LANES]) -> [[f32; LANES]; 2] {
     [value, slope]
 }
 
-/// Input: gate and up side by side, `[batch, seq, 2 * d_hidden]`.
+/// Input: gate and up side by side, `[batch, seq, 2 * d_ffn]`.
 #[derive(Debug)]
 struct Gated {
     activation: Activation,
@@ -250,8 +250,8 @@ mod tests {
             linear::composed(x.clone(), weight.clone()) + bias.clone().unsqueeze()
         };
         let plain = composed(map(&gate, &b_gate), map(&up, &b_up), Activation::Silu);
-        let maps = GateAndUp { weights: [gate, up], biases: Some([b_gate, b_up]) };
-        check::near(gated(x, maps, Activation::Silu), plain, 1e-5);
+        let projections = GateAndUp { weights: [gate, up], biases: Some([b_gate, b_up]) };
+        check::near(gated(x, projections, Activation::Silu), plain, 1e-5);
     }
 
     #[test]

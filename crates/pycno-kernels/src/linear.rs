@@ -1,4 +1,4 @@
-//! Linear maps, several of one input at once.
+//! Linear projections, several of one input at once.
 
 use burn::{backend::flex::FlexTensor, tensor::Tensor};
 use rayon::prelude::*;
@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::{
     extension::{HostOp, run_2, run_3, run_4},
     host::{dense, dims, flex, fusable, slice, slice_mut},
-    matmul::{Old, View, multiply, product},
+    matmul::{Output, View, multiply, product},
     tile::TileMut,
 };
 
@@ -38,7 +38,7 @@ pub fn add_bias(x: Tensor<3>, bias: Tensor<1>) -> Tensor<3> {
     if fusable(&x) { run_2(AddBias, x, bias) } else { x + bias.unsqueeze() }
 }
 
-/// `[x gate^T, x up^T]` side by side, `[batch, seq, 2 * d_hidden]`; on the host.
+/// `[x gate^T, x up^T]` side by side, `[batch, seq, 2 * d_ffn]`; on the host.
 pub(crate) fn project_2(x: Tensor<3>, weights: [Tensor<2>; 2]) -> Tensor<3> {
     run_3(Project, x, weights)
 }
@@ -48,7 +48,7 @@ pub(crate) fn project_3(x: Tensor<3>, weights: [Tensor<2>; 3]) -> Tensor<3> {
     run_4(Project, x, weights)
 }
 
-/// Several maps of one input in Burn's operations.
+/// Several projections of one input in Burn's operations.
 pub(crate) fn separate<const N: usize>(
     x: &Tensor<3>,
     weights: [Tensor<2>; N],
@@ -83,7 +83,7 @@ impl<const N: usize> HostOp<N> for Project {
         let width = widths.iter().sum();
         let out = TileMut::filled([x_view.dims()[0], width], |out| {
             for (tile, weight) in out.columns(widths).into_iter().zip(weights) {
-                multiply(tile, [x_view, View::of(weight).t()], Old::Replace);
+                multiply(tile, [x_view, View::of(weight).t()], Output::Overwrite);
             }
         });
         let mut shape = dims(x);
@@ -123,8 +123,8 @@ fn by_input(kept: &[FlexTensor], parts: &[View<'_>]) -> FlexTensor {
     let [rows, d_in] = rows_of(&kept[0]).dims();
     let out = TileMut::filled([rows, d_in], |mut out| {
         for (i, (part, weight)) in parts.iter().zip(&kept[1..]).enumerate() {
-            let old = if i == 0 { Old::Replace } else { Old::Add };
-            multiply(out.reborrow(), [*part, View::of(weight)], old);
+            let output = if i == 0 { Output::Overwrite } else { Output::Accumulate };
+            multiply(out.reborrow(), [*part, View::of(weight)], output);
         }
     });
     flex(out, dims(&kept[0]))

@@ -113,16 +113,16 @@ impl<'a> View<'a> {
 
 /// What becomes of the output's old values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Old {
+pub(crate) enum Output {
     /// They are not read.
-    Replace,
+    Overwrite,
     /// The product is added to them.
-    Add,
+    Accumulate,
 }
 
 /// `lhs rhs`, row by row.
 pub(crate) fn product(lhs: View<'_>, rhs: View<'_>) -> Vec<f32> {
-    TileMut::filled([lhs.rows, rhs.cols], |out| multiply(out, [lhs, rhs], Old::Replace))
+    TileMut::filled([lhs.rows, rhs.cols], |out| multiply(out, [lhs, rhs], Output::Overwrite))
 }
 
 /// Writes or adds `lhs rhs`, tiles on all threads.
@@ -130,19 +130,19 @@ pub(crate) fn product(lhs: View<'_>, rhs: View<'_>) -> Vec<f32> {
 /// # Panics
 ///
 /// If the extents do not fit.
-pub(crate) fn multiply(out: TileMut<'_>, [lhs, rhs]: [View<'_>; 2], old: Old) {
+pub(crate) fn multiply(out: TileMut<'_>, [lhs, rhs]: [View<'_>; 2], output: Output) {
     let [rows, cols] = out.dims();
-    if old == Old::Replace && is_streamed(lhs, rhs) {
+    if output == Output::Overwrite && is_streamed(lhs, rhs) {
         return stream(out, lhs, rhs);
     }
     if rows * cols * lhs.cols < SMALL {
-        return multiply_here(out, [lhs, rhs], old);
+        return multiply_here(out, [lhs, rhs], output);
     }
     let [tile_rows, tile_cols] = tile([rows, cols], lhs.cols);
     let tiles = out.tiles(tile_rows, tile_cols);
     tiles.into_par_iter().for_each(|([row, col], tile)| {
         let [rows, cols] = tile.dims();
-        multiply_here(tile, [lhs.rows(row, rows), rhs.cols(col, cols)], old);
+        multiply_here(tile, [lhs.rows(row, rows), rhs.cols(col, cols)], output);
     });
 }
 
@@ -158,13 +158,18 @@ const fn tile([rows, cols]: [usize; 2], inner: usize) -> [usize; 2] {
 }
 
 /// As [`multiply`], on the calling thread alone.
-pub(crate) fn multiply_here(out: TileMut<'_>, factors: [View<'_>; 2], old: Old) {
-    scaled_here(out, factors, 1.0, old);
+pub(crate) fn multiply_here(out: TileMut<'_>, factors: [View<'_>; 2], output: Output) {
+    scaled_here(out, factors, 1.0, output);
 }
 
 /// Writes or adds `factor * lhs rhs` on the calling thread.
 #[expect(unsafe_code, reason = "the gemm crate takes pointers")]
-pub(crate) fn scaled_here(mut out: TileMut<'_>, [lhs, rhs]: [View<'_>; 2], factor: f32, old: Old) {
+pub(crate) fn scaled_here(
+    mut out: TileMut<'_>,
+    [lhs, rhs]: [View<'_>; 2],
+    factor: f32,
+    output: Output,
+) {
     let [rows, cols] = out.dims();
     assert_eq!([lhs.rows, rhs.cols], [rows, cols], "extents of a product");
     assert_eq!(lhs.cols, rhs.rows, "inner extents of a product");
@@ -173,7 +178,7 @@ pub(crate) fn scaled_here(mut out: TileMut<'_>, [lhs, rhs]: [View<'_>; 2], facto
     }
     let stride = |x: usize| x as isize;
     // SAFETY: a view holds all its elements (`View::checked`), a tile all of its own, exclusively; extents
-    // agree by the assertions above. With `Old::Replace` the output is not read.
+    // agree by the assertions above. With `Output::Overwrite` the output is not read.
     unsafe {
         gemm::gemm(
             rows,
@@ -182,7 +187,7 @@ pub(crate) fn scaled_here(mut out: TileMut<'_>, [lhs, rhs]: [View<'_>; 2], facto
             out.as_mut_ptr(),
             1,
             stride(out.stride()),
-            old == Old::Add,
+            output == Output::Accumulate,
             lhs.values.as_ptr(),
             stride(lhs.col_stride),
             stride(lhs.row_stride),
@@ -298,7 +303,7 @@ mod tests {
         let (a, b) = ([1.0, 2.0], [3.0, 4.0]);
         let mut out = vec![10.0];
         let views = [View::dense(&a, [1, 2]), View::dense(&b, [2, 1])];
-        multiply(TileMut::dense(&mut out, [1, 1]), views, Old::Add);
+        multiply(TileMut::dense(&mut out, [1, 1]), views, Output::Accumulate);
         assert_eq!(out, [21.0]);
     }
 

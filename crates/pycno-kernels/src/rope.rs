@@ -19,9 +19,9 @@ pub struct RopeTable {
     half: usize,
 }
 
-/// Which way to turn: gradients go back by the opposite angle.
+/// Which way to rotate: gradients go back by the opposite angle.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Turn {
+pub(crate) enum Direction {
     Forward,
     Back,
 }
@@ -54,10 +54,10 @@ impl RopeTable {
 
     /// Rotates the heads in a row of a packed matrix, `d_head` floats each, by the angles of a position.
     #[inline(always)]
-    pub(crate) fn turn(&self, heads: &mut [f32], position: usize, turn: Turn) {
+    pub(crate) fn rotate(&self, heads: &mut [f32], position: usize, direction: Direction) {
         let angles = position * self.half..(position + 1) * self.half;
         let (cos, sin) = (&self.cos[angles.clone()], &self.sin[angles]);
-        let sign = if turn == Turn::Forward { 1.0 } else { -1.0 };
+        let sign = if direction == Direction::Forward { 1.0 } else { -1.0 };
         for head in heads.chunks_exact_mut(2 * self.half) {
             let (first, second) = head.split_at_mut(self.half);
             for (((a, b), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
@@ -77,8 +77,8 @@ impl RopeTable {
         let [cos, sin] = [&self.cos, &self.sin].map(|table| self.doubled(table, &x));
         let first = x.clone().narrow(3, 0, half);
         let second = x.clone().narrow(3, half, half);
-        let turned = Tensor::cat(vec![-second, first], 3);
-        x * cos + turned * sin
+        let rotated = Tensor::cat(vec![-second, first], 3);
+        x * cos + rotated * sin
     }
 
     /// `[1, 1, seq, d_head]`, both halves alike.
@@ -122,11 +122,11 @@ mod tests {
         let table = RopeTable::new(&[1.0, 0.5], [0, 7].into_iter());
         let mut row = [1.0, 2.0, 3.0, 4.0, -1.0, 0.5, 0.0, 2.0];
         let before = row;
-        table.turn(&mut row, 1, Turn::Forward);
+        table.rotate(&mut row, 1, Direction::Forward);
         for (found, expect) in row[..4].iter().zip(rotated(7)) {
             assert!((found - expect).abs() < 1e-6, "{found} {expect}");
         }
-        table.turn(&mut row, 1, Turn::Back);
+        table.rotate(&mut row, 1, Direction::Back);
         for (found, expect) in row.iter().zip(before) {
             assert!((found - expect).abs() < 1e-6, "{found} {expect}");
         }

@@ -85,7 +85,7 @@ pub(crate) fn tanh(x: [f32; LANES]) -> [f32; LANES] {
 
 /// `x - by` of each lane.
 #[inline(always)]
-pub(crate) fn less(mut x: [f32; LANES], by: f32) -> [f32; LANES] {
+pub(crate) fn subtract(mut x: [f32; LANES], by: f32) -> [f32; LANES] {
     for x in &mut x {
         *x -= by;
     }

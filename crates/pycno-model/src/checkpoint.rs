@@ -81,7 +81,7 @@ impl Checkpoint {
     pub fn non_zero(&self) -> usize {
         self.tensors
             .iter()
-            .filter(|(name, _)| !names::is_table(name))
+            .filter(|(name, _)| !names::is_embedding(name))
             .map(|(_, tensor)| tensor.data().iter().filter(|x| **x != 0.0).count())
             .sum()
     }

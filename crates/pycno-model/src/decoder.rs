@@ -10,13 +10,16 @@ use burn::{
 use pycno_kernels::{
     KvCache,
     attention::{Arrangement, Segments},
-    linear::linear as map,
+    linear::linear,
     rope::RopeTable,
 };
 
 use crate::{
     Checkpoint, ComputeDtype, HostTensor, ModelError, ModelSpec,
-    layer::{Layer, Linear, Observer, Pass, Place, RmsNorm, host, linear, norm, tensor},
+    layer::{
+        DeviceDtype, Layer, Linear, Observer, Pass, RmsNorm, host, load_linear, load_norm,
+        load_tensor,
+    },
     names,
 };
 
@@ -59,14 +62,14 @@ impl Decoder {
         device: &Device,
     ) -> Result<Self, ModelError> {
         checkpoint.check()?;
-        let place = &Place { device, dtype: dtype.on(device)? };
+        let target = &DeviceDtype { device, dtype: dtype.on(device)? };
         let spec = &checkpoint.spec;
-        let table = |name: &str| tensor::<2>(&checkpoint.tensors[name], place);
+        let load = |name: &str| load_tensor::<2>(&checkpoint.tensors[name], target);
         Ok(Self {
-            embedding: Embedding { weight: Param::from_tensor(table(names::EMBEDDING)) },
-            layers: (0..spec.layers.len()).map(|i| Layer::new(checkpoint, i, place)).collect(),
-            norm: norm(&checkpoint.tensors[names::FINAL_NORM], spec.norm_eps, place),
-            head: checkpoint.tensors.get(names::HEAD).map(|w| linear(w, None, place)),
+            embedding: Embedding { weight: Param::from_tensor(load(names::EMBEDDING)) },
+            layers: (0..spec.layers.len()).map(|i| Layer::new(checkpoint, i, target)).collect(),
+            norm: load_norm(&checkpoint.tensors[names::FINAL_NORM], spec.norm_eps, target),
+            head: checkpoint.tensors.get(names::HEAD).map(|w| load_linear(w, None, target)),
             spec: spec.clone(),
         })
     }
@@ -96,7 +99,7 @@ impl Decoder {
     ///
     /// # Shapes
     ///
-    /// - `ids`: one a row of `segments`
+    /// - `ids`: one per row of `segments`
     /// - output: `[rows, d_model]`
     ///
     /// # Panics
@@ -150,7 +153,7 @@ impl Decoder {
     /// - `hidden`: `[rows, d_model]`
     /// - output: `[rows, vocab]`
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        map(hidden.unsqueeze_dim(0), self.unembedding().val()).squeeze_dim(0)
+        linear(hidden.unsqueeze_dim(0), self.unembedding().val()).squeeze_dim(0)
     }
 
     fn forward(

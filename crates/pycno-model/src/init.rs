@@ -71,7 +71,7 @@ mod tests {
             vocab: 300,
             d_model: 64,
             d_head: 16,
-            layers: vec![LayerSpec { n_heads: 4, n_kv_heads: 2, d_hidden: 168 }; 8],
+            layers: vec![LayerSpec { n_heads: 4, n_kv_heads: 2, d_ffn: 168 }; 8],
             norm_eps: 1e-5,
             rope: RopeSpec { theta: 1e4, scaling: None },
             attention_bias: true,

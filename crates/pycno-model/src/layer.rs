@@ -7,32 +7,32 @@ use burn::{
 use pycno_kernels::{
     attention::{Arrangement, HeadLayout, Qkv, self_attention},
     gated::{Activation, GateAndUp, gated},
-    linear::{add_bias, linear as map},
+    linear::{add_bias, linear},
     rms_norm::rms_norm,
     rope::RopeTable,
 };
 
 use crate::{Checkpoint, HostTensor, LayerSpec, ModelSpec, names};
 
-/// A place in a block that an observer sees.
+/// A site in a block that an observer sees.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Site {
     /// Residual stream entering the block, `[batch, seq, d_model]`.
     BlockInput,
     /// Input of the output projection, `[batch, seq, n_heads * d_head]`.
     AttentionContext,
-    /// Input of the down projection, `[batch, seq, d_hidden]`.
-    MlpHidden,
+    /// Input of the down projection, `[batch, seq, d_ffn]`.
+    FfnChannels,
     /// Residual stream leaving the block, `[batch, seq, d_model]`.
     BlockOutput,
 }
 
-/// Called with layer index, place and activation.
+/// Called with layer index, site and activation.
 pub type Observer<'a> = dyn FnMut(usize, Site, &Tensor<3>) + 'a;
 
 /// Where weights go, and as what.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct DeviceDtype<'a> {
     pub(crate) device: &'a Device,
     pub(crate) dtype: DType,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Pass<'a, 'b> {
     pub(crate) observe: &'a mut Observer<'b>,
 }
 
-/// A linear map; the weight as checkpoints store it, `[d_out, d_in]`.
+/// A linear projection; the weight as checkpoints store it, `[d_out, d_in]`.
 #[derive(Module, Debug)]
 pub(crate) struct Linear {
     pub(crate) weight: Param<Tensor<2>>,
@@ -92,19 +92,19 @@ pub(crate) struct Mlp {
 }
 
 impl Layer {
-    pub(crate) fn new(checkpoint: &Checkpoint, layer_idx: usize, place: &Place<'_>) -> Self {
+    pub(crate) fn new(checkpoint: &Checkpoint, layer_idx: usize, target: &DeviceDtype<'_>) -> Self {
         let part = |part: &str| &checkpoint.tensors[&names::in_layer(layer_idx, part)];
         let linear = |part: &str| {
             let weight =
                 &checkpoint.tensors[&names::in_layer(layer_idx, &format!("{part}.weight"))];
             let bias = checkpoint.tensors.get(&names::in_layer(layer_idx, &format!("{part}.bias")));
-            linear(weight, bias, place)
+            load_linear(weight, bias, target)
         };
         let spec = &checkpoint.spec;
         Self {
-            input_norm: norm(part("input_layernorm.weight"), spec.norm_eps, place),
+            input_norm: load_norm(part("input_layernorm.weight"), spec.norm_eps, target),
             attention: Attention::new(spec, spec.layers[layer_idx], linear),
-            mlp_norm: norm(part("post_attention_layernorm.weight"), spec.norm_eps, place),
+            mlp_norm: load_norm(part("post_attention_layernorm.weight"), spec.norm_eps, target),
             mlp: Mlp {
                 gate: linear("mlp.gate_proj"),
                 up: linear("mlp.up_proj"),
@@ -163,7 +163,7 @@ impl Attention {
 
     fn forward(&self, x: Tensor<3>, pass: &mut Pass<'_, '_>) -> Tensor<3> {
         let arrangement = std::mem::replace(&mut pass.arrangement, Arrangement::Batch);
-        let context = self_attention(x, self.maps(), self.layout(), pass.rope, arrangement);
+        let context = self_attention(x, self.projections(), self.layout(), pass.rope, arrangement);
         (pass.observe)(pass.layer_idx, Site::AttentionContext, &context);
         self.o.forward(context)
     }
@@ -173,25 +173,28 @@ impl Attention {
         HeadLayout { n_heads, n_kv_heads, d_head, window }
     }
 
-    fn maps(&self) -> Qkv {
-        let maps = [&self.q, &self.k, &self.v];
-        Qkv { weights: maps.map(|map| map.weight.val()), biases: biases(maps) }
+    fn projections(&self) -> Qkv {
+        let projections = [&self.q, &self.k, &self.v];
+        Qkv { weights: projections.map(|linear| linear.weight.val()), biases: biases(projections) }
     }
 }
 
 impl Mlp {
     fn forward(&self, x: Tensor<3>, pass: &mut Pass<'_, '_>) -> Tensor<3> {
-        let maps = [&self.gate, &self.up];
-        let maps = GateAndUp { weights: maps.map(|map| map.weight.val()), biases: biases(maps) };
-        let hidden = gated(x, maps, Activation::Silu);
-        (pass.observe)(pass.layer_idx, Site::MlpHidden, &hidden);
+        let projections = [&self.gate, &self.up];
+        let projections = GateAndUp {
+            weights: projections.map(|linear| linear.weight.val()),
+            biases: biases(projections),
+        };
+        let hidden = gated(x, projections, Activation::Silu);
+        (pass.observe)(pass.layer_idx, Site::FfnChannels, &hidden);
         self.down.forward(hidden)
     }
 }
 
 impl Linear {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let y = map(x, self.weight.val());
+        let y = linear(x, self.weight.val());
         match self.bias() {
             Some(bias) => add_bias(y, bias),
             None => y,
@@ -209,24 +212,31 @@ impl RmsNorm {
     }
 }
 
-/// The biases of maps that are packed together: a spec gives all of them one, or none.
-fn biases<const N: usize>(maps: [&Linear; N]) -> Option<[Tensor<1>; N]> {
-    let biases: Option<Vec<Tensor<1>>> = maps.iter().map(|map| map.bias()).collect();
+/// The biases of projections that are packed together: a spec gives all of them one, or none.
+fn biases<const N: usize>(projections: [&Linear; N]) -> Option<[Tensor<1>; N]> {
+    let biases: Option<Vec<Tensor<1>>> = projections.iter().map(|linear| linear.bias()).collect();
     biases.and_then(|biases| biases.try_into().ok())
 }
 
-pub(crate) fn linear(weight: &HostTensor, bias: Option<&HostTensor>, place: &Place<'_>) -> Linear {
-    let weight = Param::from_tensor(tensor::<2>(weight, place));
-    Linear { weight, bias: bias.map(|bias| Param::from_tensor(tensor::<1>(bias, place))) }
+pub(crate) fn load_linear(
+    weight: &HostTensor,
+    bias: Option<&HostTensor>,
+    target: &DeviceDtype<'_>,
+) -> Linear {
+    let weight = Param::from_tensor(load_tensor::<2>(weight, target));
+    Linear { weight, bias: bias.map(|bias| Param::from_tensor(load_tensor::<1>(bias, target))) }
 }
 
-pub(crate) fn norm(gamma: &HostTensor, epsilon: f64, place: &Place<'_>) -> RmsNorm {
-    RmsNorm { gamma: Param::from_tensor(tensor::<1>(gamma, place)), epsilon }
+pub(crate) fn load_norm(gamma: &HostTensor, epsilon: f64, target: &DeviceDtype<'_>) -> RmsNorm {
+    RmsNorm { gamma: Param::from_tensor(load_tensor::<1>(gamma, target)), epsilon }
 }
 
-pub(crate) fn tensor<const D: usize>(host: &HostTensor, place: &Place<'_>) -> Tensor<D> {
+pub(crate) fn load_tensor<const D: usize>(
+    host: &HostTensor,
+    target: &DeviceDtype<'_>,
+) -> Tensor<D> {
     let data = TensorData::new(host.data().to_vec(), host.shape().to_vec());
-    Tensor::from_data(data.convert_dtype(place.dtype), (place.device, place.dtype))
+    Tensor::from_data(data.convert_dtype(target.dtype), (target.device, target.dtype))
 }
 
 /// Reads a tensor back, in `f32`.

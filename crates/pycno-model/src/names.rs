@@ -23,7 +23,7 @@ pub fn layer_of(name: &str) -> Option<(usize, &str)> {
 }
 
 /// Whether a tensor is embedding or head, which non-embedding counts leave out.
-pub fn is_table(name: &str) -> bool {
+pub fn is_embedding(name: &str) -> bool {
     name == EMBEDDING || name == HEAD
 }
 
@@ -46,7 +46,7 @@ pub fn expected_shapes(spec: &ModelSpec) -> BTreeMap<String, Vec<usize>> {
 fn layer_shapes(spec: &ModelSpec, layer_idx: usize) -> Vec<(&'static str, Vec<usize>)> {
     let layer = spec.layers[layer_idx];
     let d = spec.d_model;
-    let (q, kv, f) = (layer.n_heads * spec.d_head, layer.n_kv_heads * spec.d_head, layer.d_hidden);
+    let (q, kv, f) = (layer.n_heads * spec.d_head, layer.n_kv_heads * spec.d_head, layer.d_ffn);
     let mut shapes = vec![
         ("input_layernorm.weight", vec![d]),
         ("post_attention_layernorm.weight", vec![d]),

@@ -40,7 +40,7 @@ pub struct LayerSpec {
     /// Key/value heads; divides `n_heads`.
     pub n_kv_heads: usize,
     /// FFN width.
-    pub d_hidden: usize,
+    pub d_ffn: usize,
 }
 
 /// Rotary frequencies.
@@ -91,7 +91,7 @@ impl ModelSpec {
 
     fn layer_params(&self, layer: &LayerSpec) -> usize {
         let (d, dh) = (self.d_model, self.d_head);
-        let (h, k, f) = (layer.n_heads, layer.n_kv_heads, layer.d_hidden);
+        let (h, k, f) = (layer.n_heads, layer.n_kv_heads, layer.d_ffn);
         let weights = 2 * d * h * dh + 2 * d * k * dh + 3 * d * f + 2 * d;
         let attention_bias = if self.attention_bias { (h + 2 * k) * dh + d } else { 0 };
         let mlp_bias = if self.mlp_bias { 2 * f + d } else { 0 };
@@ -106,7 +106,7 @@ impl ModelSpec {
 }
 
 impl RopeSpec {
-    /// Inverse frequencies, one a pair of features: `theta^(-2 j / d_head)`, then the scaling.
+    /// Inverse frequencies, one per pair of features: `theta^(-2 j / d_head)`, then the scaling.
     pub fn inverse_frequencies(&self, d_head: usize) -> Vec<f64> {
         let plain = (0..d_head / 2).map(|j| self.theta.powf(-2.0 * j as f64 / d_head as f64));
         plain.map(|w| self.scaling.as_ref().map_or(w, |scaling| scaling.scale(w))).collect()
@@ -162,8 +162,8 @@ mod tests {
         assert_eq!(counts.non_embedding, ParamCount(non_embedding));
     }
 
-    fn layer(n_heads: usize, n_kv_heads: usize, d_hidden: usize) -> LayerSpec {
-        LayerSpec { n_heads, n_kv_heads, d_hidden }
+    fn layer(n_heads: usize, n_kv_heads: usize, d_ffn: usize) -> LayerSpec {
+        LayerSpec { n_heads, n_kv_heads, d_ffn }
     }
 
     #[test]

@@ -38,7 +38,7 @@ mod tests {
             serde_json::json!({
                 "cosine_sum": cosine_sum, "cosine_tokens": cosine_tokens,
                 "skipped_tokens": 4 - cosine_tokens,
-                "hidden_square_sums": [0.0], "head_square_sums": [0.0],
+                "ffn_square_sums": [0.0], "head_square_sums": [0.0],
             })
         };
         let read = |layers: [serde_json::Value; 2]| {

@@ -6,7 +6,7 @@ use crate::PruneError;
 
 /// A method and how much it keeps, tagged by `method` in kebab case.
 ///
-/// `{ method = "minitron-ffn", keep_hidden = 1024 }` and `{ method = "minitron-ffn", sparsity = 0.25 }`
+/// `{ method = "minitron-ffn", keep_ffn = 1024 }` and `{ method = "minitron-ffn", sparsity = 0.25 }`
 /// are both read; one that states both or neither is refused.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(try_from = "Written", into = "Written")]
@@ -38,8 +38,8 @@ pub enum PruneConfig {
 /// How many FFN channels of a layer stay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Width {
-    /// `keep_hidden`: so many.
-    Hidden(usize),
+    /// `keep_ffn`: so many.
+    Channels(usize),
     /// `sparsity`: all but this share.
     Sparsity(Sparsity),
 }
@@ -58,7 +58,7 @@ enum Written {
     },
     MinitronFfn {
         #[serde(skip_serializing_if = "Option::is_none")]
-        keep_hidden: Option<usize>,
+        keep_ffn: Option<usize>,
         #[serde(skip_serializing_if = "Option::is_none")]
         sparsity: Option<Sparsity>,
     },
@@ -67,7 +67,7 @@ enum Written {
     },
     MinitronWidth {
         #[serde(skip_serializing_if = "Option::is_none")]
-        keep_hidden: Option<usize>,
+        keep_ffn: Option<usize>,
         #[serde(skip_serializing_if = "Option::is_none")]
         sparsity: Option<Sparsity>,
         keep_groups: usize,
@@ -87,17 +87,17 @@ impl PruneConfig {
 }
 
 impl Width {
-    /// Channels that stay of `d_hidden`.
-    pub fn kept(self, d_hidden: usize) -> usize {
+    /// Channels that stay of `d_ffn`.
+    pub fn kept(self, d_ffn: usize) -> usize {
         match self {
-            Self::Hidden(keep) => keep,
-            Self::Sparsity(sparsity) => sparsity.kept(d_hidden),
+            Self::Channels(keep) => keep,
+            Self::Sparsity(sparsity) => sparsity.kept(d_ffn),
         }
     }
 
     fn from_fields(keep: Option<usize>, sparsity: Option<Sparsity>) -> Result<Self, PruneError> {
         match (keep, sparsity) {
-            (Some(keep), None) => Ok(Self::Hidden(keep)),
+            (Some(keep), None) => Ok(Self::Channels(keep)),
             (None, Some(sparsity)) => Ok(Self::Sparsity(sparsity)),
             (Some(_), Some(_)) => Err(PruneError::Width { found: "both" }),
             (None, None) => Err(PruneError::Width { found: "neither" }),
@@ -106,7 +106,7 @@ impl Width {
 
     const fn fields(self) -> (Option<usize>, Option<Sparsity>) {
         match self {
-            Self::Hidden(keep) => (Some(keep), None),
+            Self::Channels(keep) => (Some(keep), None),
             Self::Sparsity(sparsity) => (None, Some(sparsity)),
         }
     }
@@ -156,14 +156,13 @@ impl TryFrom<Written> for PruneConfig {
     fn try_from(written: Written) -> Result<Self, PruneError> {
         Ok(match written {
             Written::BlockInfluence { keep_layers } => Self::BlockInfluence { keep_layers },
-            Written::MinitronFfn { keep_hidden, sparsity } => {
-                Self::MinitronFfn { width: Width::from_fields(keep_hidden, sparsity)? }
+            Written::MinitronFfn { keep_ffn, sparsity } => {
+                Self::MinitronFfn { width: Width::from_fields(keep_ffn, sparsity)? }
             }
             Written::MinitronKvGroups { keep_groups } => Self::MinitronKvGroups { keep_groups },
-            Written::MinitronWidth { keep_hidden, sparsity, keep_groups } => Self::MinitronWidth {
-                width: Width::from_fields(keep_hidden, sparsity)?,
-                keep_groups,
-            },
+            Written::MinitronWidth { keep_ffn, sparsity, keep_groups } => {
+                Self::MinitronWidth { width: Width::from_fields(keep_ffn, sparsity)?, keep_groups }
+            }
         })
     }
 }
@@ -173,13 +172,13 @@ impl From<PruneConfig> for Written {
         match config {
             PruneConfig::BlockInfluence { keep_layers } => Self::BlockInfluence { keep_layers },
             PruneConfig::MinitronFfn { width } => {
-                let (keep_hidden, sparsity) = width.fields();
-                Self::MinitronFfn { keep_hidden, sparsity }
+                let (keep_ffn, sparsity) = width.fields();
+                Self::MinitronFfn { keep_ffn, sparsity }
             }
             PruneConfig::MinitronKvGroups { keep_groups } => Self::MinitronKvGroups { keep_groups },
             PruneConfig::MinitronWidth { width, keep_groups } => {
-                let (keep_hidden, sparsity) = width.fields();
-                Self::MinitronWidth { keep_hidden, sparsity, keep_groups }
+                let (keep_ffn, sparsity) = width.fields();
+                Self::MinitronWidth { keep_ffn, sparsity, keep_groups }
             }
         }
     }
@@ -210,8 +209,8 @@ mod tests {
             &PruneConfig::BlockInfluence { keep_layers: 22 },
         );
         check(
-            r#"{"method":"minitron-ffn","keep_hidden":7}"#,
-            &PruneConfig::MinitronFfn { width: Width::Hidden(7) },
+            r#"{"method":"minitron-ffn","keep_ffn":7}"#,
+            &PruneConfig::MinitronFfn { width: Width::Channels(7) },
         );
         check(
             r#"{"method":"minitron-ffn","sparsity":0.25}"#,
@@ -238,9 +237,9 @@ mod tests {
 
     #[test]
     fn a_wrong_config_cannot_be_read() {
-        let width = "a width is exactly one of keep_hidden and sparsity, got ";
+        let width = "a width is exactly one of keep_ffn and sparsity, got ";
         check_refused(
-            r#"{"method":"minitron-ffn","keep_hidden":7,"sparsity":0.5}"#,
+            r#"{"method":"minitron-ffn","keep_ffn":7,"sparsity":0.5}"#,
             &format!("{width}both"),
         );
         check_refused(r#"{"method":"minitron-ffn"}"#, &format!("{width}neither"));

@@ -13,7 +13,7 @@ pub enum PruneError {
         sparsity: f64,
     },
     /// An FFN width stated twice or not at all.
-    #[error("a width is exactly one of keep_hidden and sparsity, got {found}")]
+    #[error("a width is exactly one of keep_ffn and sparsity, got {found}")]
     Width {
         /// `both` or `neither`.
         found: &'static str,
@@ -31,7 +31,7 @@ pub enum PruneError {
     /// An empty list of kept parts.
     #[error("a plan must keep at least one of the {list}, got none")]
     NothingKept {
-        /// What the list holds, such as `hidden channels of layer 3`.
+        /// What the list holds, such as `FFN channels of layer 3`.
         list: String,
     },
     /// A kept index beyond what the model has.

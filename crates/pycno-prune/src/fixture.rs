@@ -13,7 +13,7 @@ pub(crate) const VOCAB: usize = 13;
 pub(crate) struct Shape {
     pub(crate) d_model: usize,
     pub(crate) d_head: usize,
-    /// Key/value heads, query heads a group, FFN width.
+    /// Key/value heads, query heads per group, FFN width.
     pub(crate) layers: Vec<[usize; 3]>,
     pub(crate) attention_bias: bool,
     pub(crate) mlp_bias: bool,
@@ -37,10 +37,10 @@ impl Default for Shape {
 
 impl Shape {
     pub(crate) fn spec(&self) -> ModelSpec {
-        let layer = |[n_kv_heads, per_group, d_hidden]: &[usize; 3]| LayerSpec {
+        let layer = |[n_kv_heads, per_group, d_ffn]: &[usize; 3]| LayerSpec {
             n_heads: n_kv_heads * per_group,
             n_kv_heads: *n_kv_heads,
-            d_hidden: *d_hidden,
+            d_ffn: *d_ffn,
         };
         ModelSpec {
             vocab: VOCAB,

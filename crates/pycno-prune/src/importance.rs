@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Importance {
-    /// One number a layer.
+    /// One number per layer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<f64>,
-    /// One number an FFN channel, by layer.
+    /// One number per FFN channel, by layer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hidden: Vec<Vec<f64>>,
-    /// One number a key/value group, by layer.
+    pub ffn: Vec<Vec<f64>>,
+    /// One number per key/value group, by layer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kv_groups: Vec<Vec<f64>>,
 }

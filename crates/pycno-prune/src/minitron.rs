@@ -4,20 +4,19 @@
 use crate::{LayerStatistics, PruneError, Statistics};
 
 /// Rates each FFN channel by `sqrt(sum over sequences of A^2)`, `A` the mean over tokens of `|x|` and
-/// `x` the channel's input to the down projection. One list a layer; lists of different layers do not
+/// `x` the channel's input to the down projection. One list per layer; lists of different layers do not
 /// compare.
 ///
 /// # Errors
 ///
 /// [`PruneError::NoSequences`] if nothing was observed.
-pub fn hidden_importance(statistics: &Statistics) -> Result<Vec<Vec<f64>>, PruneError> {
-    let rate =
-        |layer: &LayerStatistics| layer.hidden_square_sums.iter().map(|x| x.sqrt()).collect();
+pub fn ffn_importance(statistics: &Statistics) -> Result<Vec<Vec<f64>>, PruneError> {
+    let rate = |layer: &LayerStatistics| layer.ffn_square_sums.iter().map(|x| x.sqrt()).collect();
     Ok(statistics.measured()?.iter().map(rate).collect())
 }
 
 /// Rates each query head by `sqrt(sum over sequences of A^2)`, `A` the mean over tokens of the L2 norm
-/// of the head's `d_head` inputs to the output projection. One list a layer.
+/// of the head's `d_head` inputs to the output projection. One list per layer.
 ///
 /// DIFFERENCE: the norm is taken a token, as in the paper's formula. NVIDIA's Model-Optimizer first
 /// averages `|x|` of each channel over tokens, then takes the norm over channels of the summed squares.
@@ -30,7 +29,7 @@ pub fn head_importance(statistics: &Statistics) -> Result<Vec<Vec<f64>>, PruneEr
     Ok(statistics.measured()?.iter().map(rate).collect())
 }
 
-/// Rates each key/value group by the L2 norm of its query heads' importances. One list a layer.
+/// Rates each key/value group by the L2 norm of its query heads' importances. One list per layer.
 ///
 /// DIFFERENCE: the paper ranks query heads and keeps every group; how to add heads up to a group is
 /// ours. The L2 norm makes a group of one head count as that head does.
@@ -54,14 +53,14 @@ mod tests {
     use super::*;
     use crate::fixture::{self, Shape};
 
-    fn statistics(hidden: &[f64], heads: &[f64]) -> Statistics {
+    fn statistics(ffn: &[f64], heads: &[f64]) -> Statistics {
         let spec = Shape { layers: vec![[2, 2, 3]], ..Shape::default() }.spec();
         let json = serde_json::json!({
             "format": 1, "provenance": fixture::provenance(), "spec": spec,
             "sequences": 2, "tokens": 4,
             "layers": [{
                 "cosine_sum": 0.0, "cosine_tokens": 4, "skipped_tokens": 0,
-                "hidden_square_sums": hidden, "head_square_sums": heads,
+                "ffn_square_sums": ffn, "head_square_sums": heads,
             }],
         });
         Statistics::from_json(&json.to_string(), &fixture::provenance()).unwrap()
@@ -70,7 +69,7 @@ mod tests {
     #[test]
     fn channels_and_heads_are_rated_by_the_root_of_their_sums() {
         let statistics = statistics(&[4.0, 0.0, 2.25], &[9.0, 16.0, 0.0, 1.0]);
-        assert_eq!(hidden_importance(&statistics).unwrap(), [[2.0, 0.0, 1.5]]);
+        assert_eq!(ffn_importance(&statistics).unwrap(), [[2.0, 0.0, 1.5]]);
         assert_eq!(head_importance(&statistics).unwrap(), [[3.0, 4.0, 0.0, 1.0]]);
     }
 
@@ -99,7 +98,7 @@ mod tests {
                 layers.flat_map(|(l, x)| x.iter().enumerate().map(move |(i, x)| (l, i, *x)));
             places.filter(|(_, _, x)| *x == 0.0).map(|(l, i, _)| (l, i)).collect()
         };
-        assert_eq!(zeros(hidden_importance(&statistics).unwrap()), [(1, 4)]);
+        assert_eq!(zeros(ffn_importance(&statistics).unwrap()), [(1, 4)]);
         assert_eq!(zeros(kv_group_importance(&statistics).unwrap()), [(2, 1)]);
     }
 }

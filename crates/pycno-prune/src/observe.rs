@@ -1,5 +1,5 @@
 //! The observer that turns a forward pass into sums: activations come to the host, reductions run in
-//! `f64`, a sequence a thread, and are added in the order of the sequences.
+//! `f64`, one sequence per thread, and are added in the order of the sequences.
 
 use burn::tensor::{Tensor, TensorData};
 use pycno_model::Site;
@@ -56,9 +56,9 @@ impl Pass {
                 self.add_cosines(layer_idx, values, [sequence, width]);
                 self.stream = Some(data);
             }
-            Site::MlpHidden => {
+            Site::FfnChannels => {
                 let means = per_sequence(values, sequence, |x| mean_magnitudes(x, width));
-                add_squares(&mut self.layers[layer_idx].hidden_square_sums, &means);
+                add_squares(&mut self.layers[layer_idx].ffn_square_sums, &means);
             }
             Site::AttentionContext => {
                 let d_head = self.d_head;
@@ -169,7 +169,7 @@ const fn name(site: Site) -> &'static str {
     match site {
         Site::BlockInput => "block input",
         Site::AttentionContext => "attention context",
-        Site::MlpHidden => "MLP hidden",
+        Site::FfnChannels => "FFN channels",
         Site::BlockOutput => "block output",
     }
 }
@@ -186,7 +186,7 @@ mod tests {
 
     fn pass() -> Pass {
         let layer = LayerStatistics {
-            hidden_square_sums: vec![0.0; 2],
+            ffn_square_sums: vec![0.0; 2],
             head_square_sums: vec![0.0; 2],
             ..LayerStatistics::default()
         };
@@ -208,9 +208,9 @@ mod tests {
 
     #[test]
     fn channels_add_the_square_of_each_sequences_mean_magnitude() {
-        let layer = after(Site::MlpHidden, 2, &[1.0, -2.0, 3.0, 0.0, 0.0, 4.0, 0.0, -4.0]);
+        let layer = after(Site::FfnChannels, 2, &[1.0, -2.0, 3.0, 0.0, 0.0, 4.0, 0.0, -4.0]);
         // Means are (2, 1) and (0, 4).
-        check(&layer.hidden_square_sums, &[4.0, 17.0]);
+        check(&layer.ffn_square_sums, &[4.0, 17.0]);
     }
 
     #[test]
@@ -245,10 +245,10 @@ mod tests {
         for (bad, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
             let mut pass = pass();
             let values = [0.0, 1.0, 2.0, bad, 0.0, 0.0, 0.0, 0.0];
-            pass.see(0, Site::MlpHidden, &tensor([2, 2, 2], &values));
+            pass.see(0, Site::FfnChannels, &tensor([2, 2, 2], &values));
             pass.see(0, Site::BlockOutput, &tensor([2, 2, 2], &[f32::NAN; 8]));
             let expect =
-                format!("activations must be finite, got {shown} at the MLP hidden of layer 0");
+                format!("activations must be finite, got {shown} at the FFN channels of layer 0");
             assert_eq!(pass.finish().unwrap_err().to_string(), expect);
         }
     }

@@ -50,7 +50,7 @@ pub struct LayerPlan {
     /// Key/value heads that stay, each with the query heads it serves.
     pub kv_groups: Vec<usize>,
     /// FFN channels that stay.
-    pub hidden: Vec<usize>,
+    pub ffn: Vec<usize>,
 }
 
 /// Parameters before and after.
@@ -67,7 +67,7 @@ pub struct Sizes {
 enum List {
     Layers,
     KvGroups(usize),
-    Hidden(usize),
+    Ffn(usize),
 }
 
 impl PrunePlan {
@@ -76,7 +76,7 @@ impl PrunePlan {
         let layers = spec.layers.iter().enumerate().map(|(layer_idx, layer)| LayerPlan {
             layer_idx,
             kv_groups: (0..layer.n_kv_heads).collect(),
-            hidden: (0..layer.d_hidden).collect(),
+            ffn: (0..layer.d_ffn).collect(),
         });
         Self { format: KIND.format, source, steps: Vec::new(), layers: layers.collect() }
     }
@@ -115,7 +115,7 @@ impl PrunePlan {
         self.layers.iter().try_for_each(|layer| {
             let shape = spec.layers[layer.layer_idx];
             List::KvGroups(layer.layer_idx).check(&layer.kv_groups, shape.n_kv_heads)?;
-            List::Hidden(layer.layer_idx).check(&layer.hidden, shape.d_hidden)
+            List::Ffn(layer.layer_idx).check(&layer.ffn, shape.d_ffn)
         })
     }
 
@@ -132,7 +132,7 @@ impl PrunePlan {
             LayerSpec {
                 n_heads: shape.n_heads / shape.n_kv_heads * n_kv_heads,
                 n_kv_heads,
-                d_hidden: layer.hidden.len(),
+                d_ffn: layer.ffn.len(),
             }
         });
         Ok(ModelSpec { layers: layers.collect(), ..spec.clone() })
@@ -158,11 +158,11 @@ pub fn compose(first: &PrunePlan, second: &PrunePlan) -> Result<PrunePlan, Prune
     let layers = second.layers.iter().map(|inner| {
         let outer = List::Layers.get(&first.layers, inner.layer_idx)?;
         let groups = List::KvGroups(inner.layer_idx);
-        let hidden = List::Hidden(inner.layer_idx);
+        let ffn = List::Ffn(inner.layer_idx);
         Ok(LayerPlan {
             layer_idx: outer.layer_idx,
             kv_groups: groups.pick(&outer.kv_groups, &inner.kv_groups)?,
-            hidden: hidden.pick(&outer.hidden, &inner.hidden)?,
+            ffn: ffn.pick(&outer.ffn, &inner.ffn)?,
         })
     });
     Ok(PrunePlan {
@@ -208,7 +208,7 @@ impl fmt::Display for List {
         match self {
             Self::Layers => write!(f, "layers"),
             Self::KvGroups(layer_idx) => write!(f, "key/value groups of layer {layer_idx}"),
-            Self::Hidden(layer_idx) => write!(f, "hidden channels of layer {layer_idx}"),
+            Self::Ffn(layer_idx) => write!(f, "FFN channels of layer {layer_idx}"),
         }
     }
 }
@@ -227,7 +227,7 @@ mod tests {
     fn some_plan() -> PrunePlan {
         let mut plan = PrunePlan::keep_all(&spec(), "weights".to_owned());
         plan.layers.remove(1);
-        plan.layers[0].hidden = vec![0, 2, 6];
+        plan.layers[0].ffn = vec![0, 2, 6];
         plan.layers[1].kv_groups = vec![1];
         plan.steps.push(PlanStep {
             config: PruneConfig::BlockInfluence { keep_layers: 2 },
@@ -261,8 +261,8 @@ mod tests {
             "indices of the layers must lie below 3, got 3",
         );
         check_refused(
-            |plan| plan.layers[0].hidden[2] = 7,
-            "indices of the hidden channels of layer 0 must lie below 7, got 7",
+            |plan| plan.layers[0].ffn[2] = 7,
+            "indices of the FFN channels of layer 0 must lie below 7, got 7",
         );
         check_refused(
             |plan| plan.layers[1].kv_groups = vec![0, 2],
@@ -273,8 +273,8 @@ mod tests {
             "indices of the layers must be strictly ascending, got 0 after 2",
         );
         check_refused(
-            |plan| plan.layers[0].hidden = vec![1, 1, 2],
-            "indices of the hidden channels of layer 0 must be strictly ascending, got 1 after 1",
+            |plan| plan.layers[0].ffn = vec![1, 1, 2],
+            "indices of the FFN channels of layer 0 must be strictly ascending, got 1 after 1",
         );
         check_refused(
             |plan| plan.layers.clear(),
@@ -296,7 +296,7 @@ mod tests {
                 Err(PruneError::Json { document: "plan", .. })
             )
         };
-        assert!(refused(&json.replace("\"hidden\"", "\"extra\":[],\"hidden\"")));
+        assert!(refused(&json.replace("\"ffn\"", "\"extra\":[],\"ffn\"")));
         assert!(refused(&json.replace("[0,2,6]", "[-1,2,6]")));
         assert!(refused(&json.replace("[0,2,6]", "[0.5,2,6]")));
         assert!(refused(&json[..json.len() - 1]));
@@ -310,13 +310,10 @@ mod tests {
             format: 1,
             source: "sliced".to_owned(),
             steps: some_plan().steps,
-            layers: vec![LayerPlan { layer_idx: 1, kv_groups: vec![0], hidden: vec![3, 4] }],
+            layers: vec![LayerPlan { layer_idx: 1, kv_groups: vec![0], ffn: vec![3, 4] }],
         };
         let both = compose(&first, &second).unwrap();
-        assert_eq!(
-            both.layers,
-            [LayerPlan { layer_idx: 2, kv_groups: vec![1], hidden: vec![3, 4] }]
-        );
+        assert_eq!(both.layers, [LayerPlan { layer_idx: 2, kv_groups: vec![1], ffn: vec![3, 4] }]);
         assert_eq!((both.source.as_str(), both.steps.len()), ("weights", 2));
         let through = second.spec_after(&first.spec_after(&spec()).unwrap()).unwrap();
         assert_eq!(both.spec_after(&spec()).unwrap(), through);
@@ -328,7 +325,7 @@ mod tests {
             let second = PrunePlan { layers: vec![layer], ..some_plan() };
             compose(&some_plan(), &second).unwrap_err().to_string()
         };
-        let part = |layer_idx, kv_groups, hidden| LayerPlan { layer_idx, kv_groups, hidden };
+        let part = |layer_idx, kv_groups, ffn| LayerPlan { layer_idx, kv_groups, ffn };
         assert_eq!(
             refused(part(2, vec![0], vec![0])),
             "indices of the layers must lie below 2, got 2"
@@ -339,11 +336,11 @@ mod tests {
         );
         assert_eq!(
             refused(part(0, vec![0], vec![3])),
-            "indices of the hidden channels of layer 0 must lie below 3, got 3"
+            "indices of the FFN channels of layer 0 must lie below 3, got 3"
         );
     }
 
-    /// `[vocab, d_model, d_head, n_layers, n_kv_heads, heads a group, d_hidden]`, untied unless said.
+    /// `[vocab, d_model, d_head, n_layers, n_kv_heads, heads per group, d_ffn]`, untied unless said.
     fn published([vocab, d_model, d_head, n, k, g, f]: [usize; 7]) -> ModelSpec {
         let shape = Shape { d_model, d_head, layers: vec![[k, g, f]; n], ..Shape::default() };
         ModelSpec { vocab, ..shape.spec() }
@@ -358,10 +355,10 @@ mod tests {
         assert_eq!(sizes.after.total, ParamCount(after));
     }
 
-    fn narrow(layers: &mut [LayerPlan], groups: usize, hidden: usize) {
+    fn narrow(layers: &mut [LayerPlan], groups: usize, ffn: usize) {
         for layer in layers {
             layer.kv_groups.truncate(groups);
-            layer.hidden.truncate(hidden);
+            layer.ffn.truncate(ffn);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::{
     Importance, LayerPlan, PlanStep, PruneConfig, PruneError, PrunePlan, Statistics, Width,
     block_influence::block_influence,
     importance::most_important,
-    minitron::{hidden_importance, kv_group_importance},
+    minitron::{ffn_importance, kv_group_importance},
 };
 
 /// Decides what to keep of the model that was measured; runs no forward pass.
@@ -41,17 +41,17 @@ fn choose(
             keep_blocks(layers, &importance.blocks, keep_layers)?;
         }
         PruneConfig::MinitronFfn { width } => {
-            importance.hidden = hidden_importance(statistics)?;
-            keep_hidden(layers, &importance.hidden, width)?;
+            importance.ffn = ffn_importance(statistics)?;
+            keep_ffn(layers, &importance.ffn, width)?;
         }
         PruneConfig::MinitronKvGroups { keep_groups } => {
             importance.kv_groups = kv_group_importance(statistics)?;
             keep_kv_groups(layers, &importance.kv_groups, keep_groups)?;
         }
         PruneConfig::MinitronWidth { width, keep_groups } => {
-            importance.hidden = hidden_importance(statistics)?;
+            importance.ffn = ffn_importance(statistics)?;
             importance.kv_groups = kv_group_importance(statistics)?;
-            keep_hidden(layers, &importance.hidden, width)?;
+            keep_ffn(layers, &importance.ffn, width)?;
             keep_kv_groups(layers, &importance.kv_groups, keep_groups)?;
         }
     }
@@ -68,14 +68,14 @@ fn keep_blocks(
     Ok(())
 }
 
-fn keep_hidden(
+fn keep_ffn(
     layers: &mut [LayerPlan],
     importance: &[Vec<f64>],
     width: Width,
 ) -> Result<(), PruneError> {
     for (layer, importance) in layers.iter_mut().zip(importance) {
-        let field = format!("keep_hidden of layer {}", layer.layer_idx);
-        layer.hidden = keep_of(field, importance, width.kept(importance.len()))?;
+        let field = format!("keep_ffn of layer {}", layer.layer_idx);
+        layer.ffn = keep_of(field, importance, width.kept(importance.len()))?;
     }
     Ok(())
 }
@@ -129,8 +129,8 @@ mod tests {
         check_refused(&layers(0), "keep_layers must lie in [1, 3], got 0");
         check_refused(&layers(9), "keep_layers must lie in [1, 3], got 9");
         check_refused(
-            &PruneConfig::MinitronFfn { width: Width::Hidden(8) },
-            "keep_hidden of layer 0 must lie in [1, 7], got 8",
+            &PruneConfig::MinitronFfn { width: Width::Channels(8) },
+            "keep_ffn of layer 0 must lie in [1, 7], got 8",
         );
         check_refused(
             &PruneConfig::MinitronKvGroups { keep_groups: 0 },
@@ -145,13 +145,13 @@ mod tests {
         let third = Width::Sparsity(Sparsity::new(0.34).unwrap());
         let cases = [
             (PruneConfig::BlockInfluence { keep_layers: 2 }, [2, 2, 7]),
-            (PruneConfig::MinitronFfn { width: Width::Hidden(4) }, [3, 2, 4]),
+            (PruneConfig::MinitronFfn { width: Width::Channels(4) }, [3, 2, 4]),
             (PruneConfig::MinitronFfn { width: third }, [3, 2, 5]),
             (PruneConfig::MinitronKvGroups { keep_groups: 1 }, [3, 1, 7]),
             (PruneConfig::MinitronWidth { width: third, keep_groups: 1 }, [3, 1, 5]),
         ];
         let sequences = fixture::sequences(2, 6, 3);
-        for (config, [n_layers, n_kv_heads, d_hidden]) in cases {
+        for (config, [n_layers, n_kv_heads, d_ffn]) in cases {
             let plan = plan(&config, &statistics, &spec).unwrap();
             assert_eq!(plan.steps[0].config, config);
             assert_eq!(plan.steps[0].statistics, statistics.hash());
@@ -160,7 +160,7 @@ mod tests {
             assert_eq!(after.layers.len(), n_layers);
             assert!(after.layers.iter().all(|layer| layer.n_kv_heads == n_kv_heads
                 && layer.n_heads == 2 * n_kv_heads
-                && layer.d_hidden == d_hidden));
+                && layer.d_ffn == d_ffn));
             let sliced = fixture::logits(&slice(&checkpoint, &plan).unwrap(), &sequences);
             let masked = fixture::logits(&mask(&checkpoint, &plan).unwrap(), &sequences);
             assert!(fixture::relative_error(&sliced, &masked) < 1e-5);
@@ -171,12 +171,12 @@ mod tests {
     fn the_least_important_parts_go() {
         let spec = Shape::default().spec();
         let (_, statistics) = measured(&spec);
-        let config = PruneConfig::MinitronWidth { width: Width::Hidden(3), keep_groups: 1 };
+        let config = PruneConfig::MinitronWidth { width: Width::Channels(3), keep_groups: 1 };
         let plan = plan(&config, &statistics, &spec).unwrap();
         let rated = &plan.steps[0].importance;
         for layer in &plan.layers {
             let lists = [
-                (&layer.hidden, &rated.hidden[layer.layer_idx]),
+                (&layer.ffn, &rated.ffn[layer.layer_idx]),
                 (&layer.kv_groups, &rated.kv_groups[layer.layer_idx]),
             ];
             for (kept, importance) in lists {

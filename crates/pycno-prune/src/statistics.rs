@@ -50,7 +50,7 @@ pub struct LayerStatistics {
     /// Tokens left out, because input or output was the zero vector.
     pub skipped_tokens: u64,
     /// By FFN channel: sum over sequences of (mean over tokens of `|x|`) squared.
-    pub hidden_square_sums: Vec<f64>,
+    pub ffn_square_sums: Vec<f64>,
     /// By query head: sum over sequences of (mean over tokens of the L2 norm) squared.
     pub head_square_sums: Vec<f64>,
 }
@@ -59,7 +59,7 @@ impl Statistics {
     /// Statistics of nothing yet.
     pub fn new(spec: &ModelSpec, provenance: Provenance) -> Self {
         let empty = |layer: &pycno_model::LayerSpec| LayerStatistics {
-            hidden_square_sums: vec![0.0; layer.d_hidden],
+            ffn_square_sums: vec![0.0; layer.d_ffn],
             head_square_sums: vec![0.0; layer.n_heads],
             ..LayerStatistics::default()
         };
@@ -195,16 +195,16 @@ impl Statistics {
             return refuse(n_layers, format!("a place among {expected}"), n_layers.to_string());
         }
         for (layer_idx, (layer, shape)) in self.layers.iter().zip(&self.spec.layers).enumerate() {
-            let sizes = (layer.hidden_square_sums.len(), layer.head_square_sums.len());
-            if sizes != (shape.d_hidden, shape.n_heads) {
-                let expected = format!("{} channels and {} heads", shape.d_hidden, shape.n_heads);
+            let sizes = (layer.ffn_square_sums.len(), layer.head_square_sums.len());
+            if sizes != (shape.d_ffn, shape.n_heads) {
+                let expected = format!("{} channels and {} heads", shape.d_ffn, shape.n_heads);
                 return refuse(layer_idx, expected, format!("{} and {}", sizes.0, sizes.1));
             }
             let tokens = layer.cosine_tokens.saturating_add(layer.skipped_tokens);
             if tokens != self.tokens {
                 return refuse(layer_idx, format!("{} tokens", self.tokens), tokens.to_string());
             }
-            let squares = layer.hidden_square_sums.iter().chain(&layer.head_square_sums);
+            let squares = layer.ffn_square_sums.iter().chain(&layer.head_square_sums);
             if let Some(negative) = squares.copied().find(|x| *x < 0.0) {
                 return refuse(layer_idx, "no negative square".to_owned(), negative.to_string());
             }
@@ -218,7 +218,7 @@ impl LayerStatistics {
         self.cosine_sum += other.cosine_sum;
         self.cosine_tokens += other.cosine_tokens;
         self.skipped_tokens += other.skipped_tokens;
-        add(&mut self.hidden_square_sums, &other.hidden_square_sums);
+        add(&mut self.ffn_square_sums, &other.ffn_square_sums);
         add(&mut self.head_square_sums, &other.head_square_sums);
     }
 }
@@ -237,7 +237,7 @@ mod tests {
         let each = |layer: &LayerStatistics| {
             let counts =
                 [layer.cosine_sum, layer.cosine_tokens as f64, layer.skipped_tokens as f64];
-            [&counts[..], &layer.hidden_square_sums, &layer.head_square_sums].concat()
+            [&counts[..], &layer.ffn_square_sums, &layer.head_square_sums].concat()
         };
         layers.flat_map(each).collect()
     }
@@ -306,7 +306,7 @@ mod tests {
     fn a_non_finite_activation_names_layer_and_site_and_leaves_the_sums() {
         let sites = [
             ("self_attn.v_proj.weight", "attention context"),
-            ("mlp.up_proj.weight", "MLP hidden"),
+            ("mlp.up_proj.weight", "FFN channels"),
             ("mlp.down_proj.weight", "block output"),
         ];
         let healthy = fixture::checkpoint(&Shape::default().spec(), 3);
@@ -366,7 +366,7 @@ mod tests {
             "statistics of layer 2 must have a place among 3, got 2"
         );
         assert_eq!(
-            refused(&|s| s.layers[1].hidden_square_sums.truncate(6)),
+            refused(&|s| s.layers[1].ffn_square_sums.truncate(6)),
             "statistics of layer 1 must have 7 channels and 4 heads, got 6 and 4"
         );
         assert_eq!(

@@ -54,7 +54,7 @@ pub fn mask(checkpoint: &Checkpoint, plan: &PrunePlan) -> Result<Checkpoint, Pru
         let masked = match names::layer_of(name) {
             None => tensor.clone(),
             Some((layer_idx, part)) => match (kept.get(&layer_idx), cut(part)) {
-                (Some(layer), Some(cut)) => silence(tensor, cut.axis, layer.of(cut.unit)),
+                (Some(layer), Some(cut)) => zero(tensor, cut.axis, layer.of(cut.unit)),
                 (None, _) if adds_to_stream(part) => zeros(tensor),
                 _ => tensor.clone(),
             },
@@ -81,7 +81,7 @@ enum Axis {
 enum Unit {
     Query,
     KeyValue,
-    Hidden,
+    Ffn,
 }
 
 /// Rows and columns that stay, by unit.
@@ -89,7 +89,7 @@ struct KeptLayer {
     new_idx: usize,
     query: Vec<usize>,
     key_value: Vec<usize>,
-    hidden: Vec<usize>,
+    ffn: Vec<usize>,
 }
 
 /// How a part of a layer is cut; `None` for norms and for the biases of o and down, which stay whole.
@@ -99,9 +99,9 @@ fn cut(part: &str) -> Option<Cut> {
         "self_attn.k_proj.weight" | "self_attn.k_proj.bias" => (Axis::Rows, Unit::KeyValue),
         "self_attn.v_proj.weight" | "self_attn.v_proj.bias" => (Axis::Rows, Unit::KeyValue),
         "self_attn.o_proj.weight" => (Axis::Columns, Unit::Query),
-        "mlp.gate_proj.weight" | "mlp.gate_proj.bias" => (Axis::Rows, Unit::Hidden),
-        "mlp.up_proj.weight" | "mlp.up_proj.bias" => (Axis::Rows, Unit::Hidden),
-        "mlp.down_proj.weight" => (Axis::Columns, Unit::Hidden),
+        "mlp.gate_proj.weight" | "mlp.gate_proj.bias" => (Axis::Rows, Unit::Ffn),
+        "mlp.up_proj.weight" | "mlp.up_proj.bias" => (Axis::Rows, Unit::Ffn),
+        "mlp.down_proj.weight" => (Axis::Columns, Unit::Ffn),
         _ => return None,
     };
     Some(Cut { axis, unit })
@@ -129,7 +129,7 @@ impl KeptLayer {
             new_idx,
             query: spans(&plan.kv_groups, rows_per_group),
             key_value: spans(&plan.kv_groups, d_head),
-            hidden: plan.hidden.clone(),
+            ffn: plan.ffn.clone(),
         }
     }
 
@@ -137,7 +137,7 @@ impl KeptLayer {
         match unit {
             Unit::Query => &self.query,
             Unit::KeyValue => &self.key_value,
-            Unit::Hidden => &self.hidden,
+            Unit::Ffn => &self.ffn,
         }
     }
 }
@@ -174,7 +174,7 @@ fn take(tensor: &HostTensor, axis: Axis, kept: &[usize]) -> HostTensor {
     HostTensor::new(shape, taken)
 }
 
-fn silence(tensor: &HostTensor, axis: Axis, kept: &[usize]) -> HostTensor {
+fn zero(tensor: &HostTensor, axis: Axis, kept: &[usize]) -> HostTensor {
     let len = row_len(tensor);
     let mut data = vec![0.0; tensor.data().len()];
     let source = tensor.data();
@@ -217,12 +217,12 @@ mod tests {
     #[derive(Clone, Copy, Debug)]
     enum Move {
         Depth,
-        Hidden,
+        Ffn,
         KvGroups,
         All,
     }
 
-    const MOVES: [Move; 4] = [Move::Depth, Move::Hidden, Move::KvGroups, Move::All];
+    const MOVES: [Move; 4] = [Move::Depth, Move::Ffn, Move::KvGroups, Move::All];
 
     fn random_plan(spec: &pycno_model::ModelSpec, bits: &mut Bits, which: Move) -> PrunePlan {
         let mut plan = PrunePlan::keep_all(spec, String::new());
@@ -231,8 +231,8 @@ mod tests {
             plan.layers.retain(|layer| kept.contains(&layer.layer_idx));
         }
         for layer in &mut plan.layers {
-            if matches!(which, Move::Hidden | Move::All) {
-                layer.hidden = bits.subset(layer.hidden.len());
+            if matches!(which, Move::Ffn | Move::All) {
+                layer.ffn = bits.subset(layer.ffn.len());
             }
             if matches!(which, Move::KvGroups | Move::All) {
                 layer.kv_groups = bits.subset(layer.kv_groups.len());
@@ -319,25 +319,25 @@ mod tests {
     fn the_order_of_ffn_channels_is_irrelevant() {
         let checkpoint =
             fixture::checkpoint(&Shape { mlp_bias: true, ..Shape::default() }.spec(), 5);
-        let mut turned = checkpoint.clone();
-        let (d_hidden, d_model) = (7, 10);
+        let mut rotated = checkpoint.clone();
+        let (d_ffn, d_model) = (7, 10);
         for part in ["gate_proj", "up_proj"] {
             let name = names::in_layer(1, &format!("mlp.{part}.weight"));
             let source = checkpoint.tensors[&name].clone();
-            let row = |i: usize| (i / d_model + 3) % d_hidden;
-            fixture::edit(&mut turned, &name, |i, _| source.data()[row(i) * d_model + i % d_model]);
+            let row = |i: usize| (i / d_model + 3) % d_ffn;
+            fixture::edit(&mut rotated, &name, |i, _| {
+                source.data()[row(i) * d_model + i % d_model]
+            });
             let name = names::in_layer(1, &format!("mlp.{part}.bias"));
             let source = checkpoint.tensors[&name].clone();
-            fixture::edit(&mut turned, &name, |i, _| source.data()[(i + 3) % d_hidden]);
+            fixture::edit(&mut rotated, &name, |i, _| source.data()[(i + 3) % d_ffn]);
         }
         let name = names::in_layer(1, "mlp.down_proj.weight");
         let source = checkpoint.tensors[&name].clone();
-        let column = |i: usize| (i % d_hidden + 3) % d_hidden;
-        fixture::edit(&mut turned, &name, |i, _| {
-            source.data()[i / d_hidden * d_hidden + column(i)]
-        });
-        assert_ne!(turned.tensors, checkpoint.tensors);
-        assert!(error(&turned, &checkpoint) <= TOLERANCE);
+        let column = |i: usize| (i % d_ffn + 3) % d_ffn;
+        fixture::edit(&mut rotated, &name, |i, _| source.data()[i / d_ffn * d_ffn + column(i)]);
+        assert_ne!(rotated.tensors, checkpoint.tensors);
+        assert!(error(&rotated, &checkpoint) <= TOLERANCE);
     }
 
     #[test]
@@ -362,8 +362,8 @@ mod tests {
         };
         check(take(&tensor, Axis::Rows, &[1]), [1, 3], &[4.0, 5.0, 6.0]);
         check(take(&tensor, Axis::Columns, &[0, 2]), [2, 2], &[1.0, 3.0, 4.0, 6.0]);
-        check(silence(&tensor, Axis::Rows, &[1]), [2, 3], &[0.0, 0.0, 0.0, 4.0, 5.0, 6.0]);
-        check(silence(&tensor, Axis::Columns, &[1]), [2, 3], &[0.0, 2.0, 0.0, 0.0, 5.0, 0.0]);
+        check(zero(&tensor, Axis::Rows, &[1]), [2, 3], &[0.0, 0.0, 0.0, 4.0, 5.0, 6.0]);
+        check(zero(&tensor, Axis::Columns, &[1]), [2, 3], &[0.0, 2.0, 0.0, 0.0, 5.0, 0.0]);
         assert_eq!(spans(&[0, 2], 3), [0, 1, 2, 6, 7, 8]);
     }
 

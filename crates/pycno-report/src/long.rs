@@ -89,7 +89,7 @@ fn scores(task: &TaskScore) -> Vec<Line<'_>> {
         lines.push(Line { stderr: task.stderr, note: "score", ..score });
     }
     let unit = |name: &str| match name {
-        "bits_known" => "bits an item",
+        "bits_known" => "bits per item",
         "bits_kept" => "bits",
         "perplexity" => "",
         _ => "percent",

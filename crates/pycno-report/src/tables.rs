@@ -156,7 +156,7 @@ fn knowledge_rows(record: &Record, row: &RowMaker<'_>) -> Vec<Row> {
     let kept = |m: &ModelRecord, task: &str| task_of(m, task)?.also.get("bits_kept").copied();
     let measured = |task: &String| record.models.iter().any(|m| kept(m, task).is_some());
     let cell = |task: String| {
-        row("", &format!("bits of {task} kept a parameter"), &|m| {
+        row("", &format!("bits of {task} kept per parameter"), &|m| {
             let bits = kept(m, &task).map(|bits| bits / m.sizes.non_embedding.0);
             bits.map_or_else(|| NONE.to_owned(), number::ratio)
         })
@@ -377,7 +377,7 @@ mod tests {
 
     fn knowledge(record: &Record) -> Vec<Row> {
         let rows = comparison(record).into_iter().flat_map(|table| table.rows);
-        rows.filter(|row| row.label.contains("kept a parameter")).collect()
+        rows.filter(|row| row.label.contains("kept per parameter")).collect()
     }
 
     #[test]
@@ -404,7 +404,7 @@ mod tests {
         let rows = knowledge(&record);
         assert!(!rows.is_empty());
         for row in rows {
-            assert_eq!(row.label, format!("bits of {task} kept a parameter"));
+            assert_eq!(row.label, format!("bits of {task} kept per parameter"));
             assert_eq!(row.cells[0], "0.50");
             assert!(row.cells[1..].iter().all(|cell| cell == NONE), "{row:?}");
         }

@@ -45,18 +45,20 @@ fn check_student(
             format!("student {name:?} is made from {from:?}, which no earlier student is named")
         })?;
     }
-    if let Some(native) = &student.native {
-        let shape_of = &native.shape_of;
+    if let Some(shape) = &student.from_scratch {
+        let shape_of = &shape.shape_of;
         require(known.contains(shape_of.as_str()), || {
             format!(
                 "student {name:?} has the shape of {shape_of:?}, which no earlier model is named"
             )
         })?;
         require(student.from.is_none() && student.prune.is_none(), || {
-            format!("student {name:?} is native: it is made from no other, and nothing is pruned")
+            format!(
+                "student {name:?} is from scratch: it is made from no other, and nothing is pruned"
+            )
         })?;
         require(student.recover.is_some(), || {
-            format!("student {name:?} is native and needs recover, which trains it")
+            format!("student {name:?} is from scratch and needs recover, which trains it")
         })?;
     }
     require(student.prune.is_some() || student.recover.is_some(), || {

@@ -117,7 +117,7 @@ pub struct CalibrationSection {
     /// Sequences to measure on.
     #[serde(default = "default_calibration_sequences")]
     pub sequences: usize,
-    /// Tokens a sequence.
+    /// Tokens per sequence.
     #[serde(default = "default_length")]
     pub length: usize,
 }
@@ -128,7 +128,7 @@ pub struct CalibrationSection {
 pub struct TrainSection {
     /// A text, as for calibration.
     pub source: String,
-    /// Tokens a sequence.
+    /// Tokens per sequence.
     #[serde(default = "default_length")]
     pub length: usize,
 }
@@ -139,7 +139,7 @@ pub struct TrainSection {
 pub struct EvalSection {
     /// Names of shipped tasks, or paths of task files ending in `.toml`.
     pub tasks: Vec<String>,
-    /// At most so many items a task, drawn once for all models; absent: all.
+    /// At most so many items per task, drawn once for all models; absent: all.
     pub limit: Option<usize>,
     /// At most so many windows of a text, from its beginning; absent: all.
     pub windows: Option<usize>,
@@ -166,7 +166,7 @@ pub struct ComputeSection {
     /// `f32`.
     #[serde(default)]
     pub dtype: ComputeDtype,
-    /// Threads on the CPU; absent: one a core. No part of a stage's identity, since no bit depends on it.
+    /// Threads on the CPU; absent: one per core. No part of a stage's identity, since no bit depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<NonZeroUsize>,
 }
@@ -200,17 +200,17 @@ pub struct StudentConfig {
     /// The student it is made from; absent: the teacher.
     pub from: Option<String>,
     /// First weights instead of those of another model: the control that says what the teacher's were worth.
-    pub native: Option<NativeConfig>,
+    pub from_scratch: Option<FromScratchConfig>,
     /// What to remove.
     pub prune: Option<PruneConfig>,
     /// How to train afterwards.
     pub recover: Option<RecoverConfig>,
 }
 
-/// `student.native`: a model from scratch.
+/// `student.from_scratch`: a model from scratch.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct NativeConfig {
+pub struct FromScratchConfig {
     /// The earlier model whose shape it has.
     pub shape_of: String,
 }
@@ -231,7 +231,7 @@ pub struct RecoverConfig {
     pub learning_rate: Option<LearningRate>,
     /// How long the learning rate rises: a share of the steps, or tokens.
     pub warmup: Option<Phase>,
-    /// How long it falls again, at the end.
+    /// How long it decays again, at the end.
     pub decay: Option<Phase>,
     /// Pull of the blocks' matrices towards 0.
     pub weight_decay: Option<WeightDecay>,

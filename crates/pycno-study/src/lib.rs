@@ -14,10 +14,10 @@
 //! Start reading at [`run()`], then `students` for how a student is made.
 #![forbid(unsafe_code)]
 
-mod around;
 mod check;
 pub mod config;
 mod device;
+mod environment;
 mod error;
 pub mod family;
 mod model;
@@ -39,14 +39,14 @@ mod texts;
 mod watcher;
 mod weigh;
 
-pub use around::Surroundings;
 pub use config::{StudyConfig, StudyFile, parse};
 pub use device::{Computes, DeviceClass, DeviceName, FoundDevice, backends, devices};
+pub use environment::Environment;
 pub use error::StudyError;
 pub use family::{FamilyFile, Trained, train_family};
 pub use plan::{PlannedModel, plan};
 pub use provenance::{BURN, commit};
 pub use run::{Run, run};
-pub use single::{EvalOrder, PruneOrder};
+pub use single::{EvalRequest, PruneRequest};
 pub use store::{RunStore, StageId};
 pub use watcher::{Silent, Watcher};

@@ -4,7 +4,7 @@ use pycno_model::{LayerSpec, ModelSpec, ParamCounts};
 use pycno_prune::{PruneConfig, PruneError, Width};
 use pycno_units::Flops;
 
-use crate::{StudyError, StudyFile, Surroundings, config::StudentConfig, resolve::Study, students};
+use crate::{Environment, StudyError, StudyFile, config::StudentConfig, resolve::Study, students};
 
 /// A model as it will be.
 #[derive(Clone, Debug)]
@@ -28,8 +28,8 @@ pub struct PlannedModel {
 /// # Errors
 ///
 /// A [`StudyError`] for whatever would stop the study before its first stage.
-pub fn plan(file: &StudyFile, around: &Surroundings) -> Result<Vec<PlannedModel>, StudyError> {
-    let study = Study::resolve(file, around)?;
+pub fn plan(file: &StudyFile, environment: &Environment) -> Result<Vec<PlannedModel>, StudyError> {
+    let study = Study::resolve(file, environment)?;
     let teacher = study.open_teacher()?;
     planned(&study, &teacher.spec)
 }
@@ -41,7 +41,7 @@ pub(crate) fn planned(study: &Study, teacher: &ModelSpec) -> Result<Vec<PlannedM
     let mut models = vec![model("teacher", None, loaded, teacher)];
     for student in &study.config.student {
         let from = student.from.as_deref().unwrap_or("teacher");
-        let from = student.native.as_ref().map_or(from, |native| &native.shape_of);
+        let from = student.from_scratch.as_ref().map_or(from, |shape| &shape.shape_of);
         let parent = shapes.iter().find(|(name, _)| *name == from).map_or(teacher, |(_, s)| s);
         let spec = match &student.prune {
             Some(config) => shape_after(config, parent)
@@ -73,9 +73,9 @@ fn steps(student: &StudentConfig) -> Vec<String> {
     let recover = student.recover.as_ref();
     let recover =
         recover.map(|r| format!("{} on {}", crate::recover::in_words(&r.objective), r.tokens));
-    let native = student.native.as_ref();
-    let native = native.map(|native| format!("from scratch, in the shape of {}", native.shape_of));
-    native.into_iter().chain(prune).chain(recover).collect()
+    let shape = student.from_scratch.as_ref();
+    let shape = shape.map(|shape| format!("from scratch, in the shape of {}", shape.shape_of));
+    shape.into_iter().chain(prune).chain(recover).collect()
 }
 
 /// Shape a method leaves. Which layers stay is known only after measuring, so depth counts on the
@@ -87,8 +87,8 @@ fn shape_after(config: &PruneConfig, spec: &ModelSpec) -> Result<ModelSpec, Prun
         if possible { Ok(keep) } else { Err(PruneError::Keep { field, available, keep }) }
     };
     let hidden = |width: Width, layer: LayerSpec| {
-        let d_hidden = keep("keep_hidden", width.kept(layer.d_hidden), layer.d_hidden)?;
-        Ok::<_, PruneError>(LayerSpec { d_hidden, ..layer })
+        let d_ffn = keep("keep_ffn", width.kept(layer.d_ffn), layer.d_ffn)?;
+        Ok::<_, PruneError>(LayerSpec { d_ffn, ..layer })
     };
     let groups = |keep_groups: usize, layer: LayerSpec| {
         let n_kv_heads = keep("keep_groups", keep_groups, layer.n_kv_heads)?;
@@ -111,7 +111,7 @@ fn shape_after(config: &PruneConfig, spec: &ModelSpec) -> Result<ModelSpec, Prun
     Ok(ModelSpec { layers: layers?, ..spec.clone() })
 }
 
-/// `6 N` operations a token for the student, `2 N` for the teacher; heads count, lookups do not.
+/// `6 N` operations per token for the student, `2 N` for the teacher; heads count, lookups do not.
 fn training(student: &StudentConfig, teacher: &ModelSpec, spec: &ModelSpec) -> Option<Flops> {
     let tokens = student.recover.as_ref()?.tokens.0 as f64;
     let weights =

@@ -103,7 +103,7 @@ fn stored(checkpoint: &Checkpoint) -> u64 {
     checkpoint.tensors.values().map(|tensor| tensor.data().len() as u64).sum()
 }
 
-/// The ruler with its curves: one a task, and `mean` for the headline.
+/// The ruler with its curves: one per task, and `mean` for the headline.
 fn ruler_use(study: &Study) -> Result<RulerUse, StudyError> {
     let names: Vec<&str> = study.config.ruler.tasks.iter().map(String::as_str).collect();
     let mut curves = BTreeMap::from([("mean".to_owned(), curve(study, &names)?)]);

@@ -76,7 +76,7 @@ fn run(
     stage: &mut Stage<'_>,
     job: &Job<'_>,
 ) -> Result<(Checkpoint, Vec<RecoveryStep>), StudyError> {
-    let objective = Guided::new(&job.config.objective, job.teacher, stage)?;
+    let objective = StudyObjective::new(&job.config.objective, job.teacher, stage)?;
     let folder = stage.store.work(&job.id)?.join("state");
     let student = job.from.checkpoint()?;
     stage.begin(&job.label, job.config.tokens.0)?;
@@ -114,7 +114,7 @@ pub(crate) fn in_words(objective: &ObjectiveConfig) -> String {
 }
 
 /// The study's objective: a divergence from a live teacher, or the text alone.
-struct Guided {
+struct StudyObjective {
     name: String,
     guide: Guide,
 }
@@ -124,7 +124,7 @@ enum Guide {
     Text(LanguageModel),
 }
 
-impl Guided {
+impl StudyObjective {
     fn new(
         config: &ObjectiveConfig,
         teacher: &Model,
@@ -146,7 +146,7 @@ impl Guided {
     }
 }
 
-impl Objective for Guided {
+impl Objective for StudyObjective {
     fn name(&self) -> &str {
         &self.name
     }

@@ -6,7 +6,7 @@ use pycno_density::Ruler;
 use pycno_eval::Task;
 use pycno_model::source::Source;
 
-use crate::{StudyConfig, StudyError, StudyFile, Surroundings, config::Checkpoint, shipped};
+use crate::{Environment, StudyConfig, StudyError, StudyFile, config::Checkpoint, shipped};
 
 /// A study ready to run.
 #[derive(Clone, Debug)]
@@ -20,12 +20,12 @@ pub(crate) struct Study {
     pub(crate) folder: PathBuf,
     pub(crate) tasks: Vec<Task>,
     pub(crate) ruler: Ruler,
-    pub(crate) around: Surroundings,
+    pub(crate) environment: Environment,
 }
 
 impl Study {
     /// Looks up everything the study names.
-    pub(crate) fn resolve(file: &StudyFile, around: &Surroundings) -> Result<Self, StudyError> {
+    pub(crate) fn resolve(file: &StudyFile, environment: &Environment) -> Result<Self, StudyError> {
         let config = file.config.clone();
         let ruler = shipped::ruler(&config.ruler.name, &file.folder)?;
         let names = &config.eval.tasks;
@@ -38,7 +38,7 @@ impl Study {
             hash: blake3::hash(file.resolved.as_bytes()).to_hex().to_string(),
             resolved: file.resolved.clone(),
             folder: file.folder.clone(),
-            around: around.clone(),
+            environment: environment.clone(),
             config,
             tasks,
             ruler,
@@ -49,13 +49,13 @@ impl Study {
     pub(crate) fn open_teacher(&self) -> Result<pycno_model::Checkpoint, StudyError> {
         let source = match &self.config.teacher.checkpoint {
             Checkpoint::Data(path) => {
-                let folder = self.around.data_folder(&format!("data:{path}"))?;
+                let folder = self.environment.data_folder(&format!("data:{path}"))?;
                 folder.join(path).display().to_string().parse()?
             }
             Checkpoint::Elsewhere(Source::Folder(path)) => Source::Folder(self.folder.join(path)),
             Checkpoint::Elsewhere(Source::Gguf(path)) => Source::Gguf(self.folder.join(path)),
             Checkpoint::Elsewhere(remote) => remote.clone(),
         };
-        shipped::open(&source, &self.around.remote())
+        shipped::open(&source, &self.environment.remote())
     }
 }

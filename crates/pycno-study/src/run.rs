@@ -7,7 +7,7 @@ use pycno_prune::fingerprint;
 use pycno_record::{EventLog, Record, Role};
 
 use crate::{
-    RunStore, StudyError, StudyFile, Surroundings, Watcher,
+    Environment, RunStore, StudyError, StudyFile, Watcher,
     model::{Model, Weights},
     plan::planned,
     record::record,
@@ -25,7 +25,7 @@ pub struct Run {
     /// The command that repeats it, for the record.
     pub command: String,
     /// Where things are.
-    pub around: Surroundings,
+    pub environment: Environment,
 }
 
 /// Runs a study: makes every student, scores all models, weighs them, and leaves `record.json` in the
@@ -35,7 +35,7 @@ pub struct Run {
 ///
 /// A [`StudyError`] that names the stage; finished stages stay, nothing half-made does.
 pub fn run(file: &StudyFile, run: &Run, watch: &mut dyn Watcher) -> Result<Record, StudyError> {
-    let study = Study::resolve(file, &run.around)?;
+    let study = Study::resolve(file, &run.environment)?;
     let teacher = teacher(&study, watch)?;
     let checkpoint = teacher.checkpoint()?;
     planned(&study, &checkpoint.spec)?; // what cannot work fails before anything is computed
@@ -47,8 +47,8 @@ pub fn run(file: &StudyFile, run: &Run, watch: &mut dyn Watcher) -> Result<Recor
     let store = RunStore::open(&run.root)?;
     let mut stage = Stage {
         store: &store,
-        device: run.around.device.open()?,
-        device_name: run.around.device,
+        device: run.environment.device.open()?,
+        device_name: run.environment.device,
         dtype: study.config.compute.dtype,
         watch,
         events: EventLog::open(&run.root.join("events.jsonl"))?,
@@ -62,7 +62,7 @@ pub fn run(file: &StudyFile, run: &Run, watch: &mut dyn Watcher) -> Result<Recor
         .iter()
         .map(|model| score(&mut stage, &texts, model))
         .collect::<Result<Vec<_>, _>>()?;
-    let origin = (run.around.device, run.command.as_str());
+    let origin = (run.environment.device, run.command.as_str());
     stage.watch.begin("weigh", 1);
     let record = record(&study, &texts, &models, &outcomes, origin)?;
     stage.watch.end();

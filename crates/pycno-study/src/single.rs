@@ -14,12 +14,12 @@ use pycno_record::{TaskScore, atomic};
 use pycno_units::Seed;
 
 use crate::{
-    StudyError, Surroundings, Watcher, shipped, statistics, store::write_json, watcher::batches,
+    Environment, StudyError, Watcher, shipped, statistics, store::write_json, watcher::batches,
 };
 
 /// What to prune, how, and where it goes.
 #[derive(Clone, Debug)]
-pub struct PruneOrder {
+pub struct PruneRequest {
     /// The model.
     pub teacher: Source,
     /// The method.
@@ -28,7 +28,7 @@ pub struct PruneOrder {
     pub calibration: PathBuf,
     /// Sequences to measure on.
     pub sequences: usize,
-    /// Tokens a sequence.
+    /// Tokens per sequence.
     pub length: usize,
     /// Folder of the student; must not exist.
     pub out: PathBuf,
@@ -36,12 +36,12 @@ pub struct PruneOrder {
 
 /// What to score, and where the items' results go.
 #[derive(Clone, Debug)]
-pub struct EvalOrder {
+pub struct EvalRequest {
     /// The model.
     pub model: Source,
     /// Names or files of tasks.
     pub tasks: Vec<String>,
-    /// At most so many items a task, or windows of a text.
+    /// At most so many items per task, or windows of a text.
     pub limit: Option<usize>,
     /// Chooses the items under a limit.
     pub seed: Seed,
@@ -56,16 +56,16 @@ pub struct EvalOrder {
 ///
 /// A [`StudyError`] of the step that failed; the folder is then not made.
 pub fn prune(
-    order: &PruneOrder,
-    around: &Surroundings,
+    order: &PruneRequest,
+    environment: &Environment,
     watch: &mut dyn Watcher,
 ) -> Result<(ParamCounts, ParamCounts), StudyError> {
     let failed = |source| StudyError::Prune { student: order.out.display().to_string(), source };
     if order.out.exists() {
         return Err(StudyError::Exists { path: order.out.clone() });
     }
-    let checkpoint = shipped::open(&order.teacher, &around.remote())?;
-    let statistics = measure(order, &checkpoint, around, watch)?;
+    let checkpoint = shipped::open(&order.teacher, &environment.remote())?;
+    let statistics = measure(order, &checkpoint, environment, watch)?;
     let plan = plan(&order.config, &statistics, &checkpoint.spec).map_err(failed)?;
     let student = slice(&checkpoint, &plan).map_err(failed)?;
     let aside = atomic::aside(&order.out);
@@ -76,9 +76,9 @@ pub fn prune(
 }
 
 fn measure(
-    order: &PruneOrder,
+    order: &PruneRequest,
     checkpoint: &Checkpoint,
-    around: &Surroundings,
+    environment: &Environment,
     watch: &mut dyn Watcher,
 ) -> Result<Statistics, StudyError> {
     let failed = |source| StudyError::Prune { student: order.out.display().to_string(), source };
@@ -86,7 +86,7 @@ fn measure(
     let packed = pack(&corpus::read(&order.calibration)?, &tokenizer, order.length)?;
     let slice = Slice { offset_sequences: 0, sequences: order.sequences };
     let calibration = packed.slice(Role::Calibration, slice)?;
-    let device = around.device.open()?;
+    let device = environment.device.open()?;
     let decoder = Decoder::new(checkpoint, &device)?;
     let provenance = Provenance {
         checkpoint: fingerprint(checkpoint),
@@ -106,16 +106,16 @@ fn measure(
 ///
 /// A [`StudyError`] of the step that failed.
 pub fn eval(
-    order: &EvalOrder,
-    around: &Surroundings,
+    order: &EvalRequest,
+    environment: &Environment,
     watch: &mut dyn Watcher,
 ) -> Result<Vec<TaskScore>, StudyError> {
     let failed =
         |source| StudyError::Eval { model: order.model.to_string(), source: Box::new(source) };
-    let tasks = tasks(order, around)?;
-    let checkpoint = shipped::open(&order.model, &around.remote())?;
+    let tasks = tasks(order, environment)?;
+    let checkpoint = shipped::open(&order.model, &environment.remote())?;
     let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
-    let decoder = Decoder::new(&checkpoint, &around.device.open()?)?;
+    let decoder = Decoder::new(&checkpoint, &environment.device.open()?)?;
     if let Some(out) = &order.out {
         std::fs::create_dir_all(out)
             .map_err(|source| StudyError::WriteFile { path: out.clone(), source })?;
@@ -135,8 +135,8 @@ pub fn eval(
     outcomes.iter().map(task_score).collect::<Result<_, _>>().map_err(failed)
 }
 
-fn tasks(order: &EvalOrder, around: &Surroundings) -> Result<Vec<TaskItems>, StudyError> {
+fn tasks(order: &EvalRequest, environment: &Environment) -> Result<Vec<TaskItems>, StudyError> {
     let selection = Selection { limit: order.limit, seed: order.seed };
-    let load = |name: &String| around.items(&shipped::task(name, Path::new(""))?, selection);
+    let load = |name: &String| environment.items(&shipped::task(name, Path::new(""))?, selection);
     order.tasks.iter().map(load).collect()
 }

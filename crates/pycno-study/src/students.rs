@@ -12,7 +12,7 @@ use pycno_record::{Role, atomic};
 
 use crate::{
     StudyError,
-    config::{ExportDtype, NativeConfig, StudentConfig},
+    config::{ExportDtype, FromScratchConfig, StudentConfig},
     model::{Model, Weights},
     recover::recovered,
     resolve::Study,
@@ -33,15 +33,15 @@ pub(crate) fn make(
     student: &StudentConfig,
     models: &[Model],
 ) -> Result<Model, StudyError> {
-    let parent = match &student.native {
-        Some(native) => from_scratch(study, native, models)?,
+    let parent = match &student.from_scratch {
+        Some(shape) => from_scratch(study, shape, models)?,
         None => parent(student, models).clone(),
     };
     let mut made = Model {
         name: student.name.clone(),
         role: Role::Student,
         from: student.from.clone(),
-        from_scratch: student.native.is_some(),
+        from_scratch: student.from_scratch.is_some(),
         recovery: None,
         ..parent
     };
@@ -57,10 +57,10 @@ pub(crate) fn make(
 /// A model in the shape of another before its first step; it speaks the teacher's tokens.
 fn from_scratch(
     study: &Study,
-    native: &NativeConfig,
+    shape: &FromScratchConfig,
     models: &[Model],
 ) -> Result<Model, StudyError> {
-    let named = models.iter().find(|model| model.name == native.shape_of);
+    let named = models.iter().find(|model| model.name == shape.shape_of);
     let (shaped, teacher) = (named.unwrap_or(&models[0]), &models[0]);
     let spec = shaped.checkpoint()?.spec;
     let seed = study.config.study.seed.split("first weights");

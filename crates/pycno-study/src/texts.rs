@@ -50,7 +50,7 @@ fn packed(
     tokenizer: &Tokenizer,
     length: usize,
 ) -> Result<Packed, StudyError> {
-    Ok(pack(&study.around.corpus(source, &study.folder)?, tokenizer, length)?)
+    Ok(pack(&study.environment.corpus(source, &study.folder)?, tokenizer, length)?)
 }
 
 fn tasks(study: &Study) -> Result<Vec<TaskItems>, StudyError> {
@@ -62,7 +62,7 @@ fn task_items(study: &Study, task: &pycno_eval::Task) -> Result<TaskItems, Study
     let eval = &study.config.eval;
     let limit = if is_text { eval.windows } else { eval.limit };
     let selection = Selection { limit, seed: study.config.study.seed.split("items") };
-    study.around.items(task, selection)
+    study.environment.items(task, selection)
 }
 
 /// What no model can be asked fails before anything is computed, not after hours of training.

@@ -57,7 +57,7 @@ pub fn files(root: &Path) -> io::Result<Vec<TextFile>> {
     Ok(found)
 }
 
-/// Runs a rule over the whole tree and lists its breaches, one a line.
+/// Runs a rule over the whole tree and lists its breaches, one per line.
 ///
 /// # Errors
 ///

@@ -25,7 +25,7 @@ pub struct TrainConfig {
     /// How long the learning rate rises: a share of the steps, or tokens.
     #[serde(default = "default_warmup")]
     pub warmup: Phase,
-    /// How long it falls again, at the end.
+    /// How long it decays again, at the end.
     #[serde(default = "default_decay")]
     pub decay: Phase,
     /// Pull of the blocks' matrices towards 0.

@@ -43,7 +43,7 @@ pub enum TrainError {
         /// Size of the vocabulary.
         vocab: usize,
     },
-    /// No sequences, or no sequences a batch.
+    /// No sequences, or no sequences per batch.
     #[error("no batches to train on")]
     Batches {
         /// Why not.

@@ -16,7 +16,7 @@ pub struct StudentOutputs<'a> {
     pub hidden: Tensor<2>,
     /// `[d_model, vocab]`
     pub head: Tensor<2>,
-    /// The tokens; [`Batch::targets`] has one a row of `hidden`.
+    /// The tokens; [`Batch::targets`] has one per row of `hidden`.
     pub batch: &'a Batch,
 }
 
@@ -27,9 +27,9 @@ pub struct Gradients {
     /// Mean over rows, nats.
     pub loss: f64,
     /// As [`StudentOutputs::hidden`].
-    pub d_hidden: Tensor<2>,
+    pub grad_hidden: Tensor<2>,
     /// As [`StudentOutputs::head`].
-    pub d_head: Tensor<2>,
+    pub grad_head: Tensor<2>,
     /// Other means over the rows, by name, for the event log.
     pub metrics: BTreeMap<String, f64>,
 }
@@ -74,7 +74,7 @@ impl Objective for LanguageModel {
 
 impl From<HeadLoss> for Gradients {
     fn from(found: HeadLoss) -> Self {
-        let HeadLoss { loss, d_hidden, d_head } = found;
-        Self { loss, d_hidden, d_head, metrics: BTreeMap::new() }
+        let HeadLoss { loss, grad_hidden, grad_head } = found;
+        Self { loss, grad_hidden, grad_head, metrics: BTreeMap::new() }
     }
 }

@@ -25,12 +25,12 @@ impl Schedule {
         self.steps
     }
 
-    /// Steps up to where the rate begins to fall.
+    /// Steps up to where the rate begins to decay.
     pub const fn stable(&self) -> u64 {
         self.steps - self.decay
     }
 
-    /// The same without its fall: a run that others branch off from.
+    /// The same without its decay: a run that others branch off from.
     #[must_use]
     pub const fn without_decay(self) -> Self {
         Self { decay: 0, ..self }

@@ -95,10 +95,10 @@ pub(crate) struct StudentArguments {
     /// Size of the student, by the ruler's convention.
     #[arg(long, value_name = "COUNT", value_parser = value::size)]
     pub(crate) student_params: ParamCount,
-    /// Densities by date (CSV), for a native model of the day instead of one of the ruler's family.
+    /// Densities by date (CSV), for a model from scratch of the day instead of one of the ruler's family.
     #[arg(long, value_name = "CENSUS.csv", requires = "at")]
     pub(crate) trend: Option<PathBuf>,
-    /// Date of the native model.
+    /// Date of the model from scratch.
     #[arg(long, value_name = "DATE", value_parser = value::date, requires = "trend")]
     pub(crate) at: Option<Date>,
     #[command(flatten)]

@@ -162,8 +162,8 @@ pub(crate) struct PruneArguments {
     pub(crate) keep_layers: Option<usize>,
     /// FFN channels to keep in each layer (minitron-ffn).
     #[arg(long, value_name = "N")]
-    pub(crate) keep_hidden: Option<usize>,
-    /// Share of FFN channels to remove, in [0, 1), instead of --keep-hidden.
+    pub(crate) keep_ffn: Option<usize>,
+    /// Share of FFN channels to remove, in [0, 1), instead of --keep-ffn.
     #[arg(long, value_name = "SHARE")]
     pub(crate) sparsity: Option<f64>,
     /// Key/value groups to keep in each layer (minitron-kv-groups).
@@ -175,7 +175,7 @@ pub(crate) struct PruneArguments {
     /// Sequences to measure on.
     #[arg(long, default_value_t = 32)]
     pub(crate) sequences: usize,
-    /// Tokens a sequence.
+    /// Tokens per sequence.
     #[arg(long, default_value_t = 256)]
     pub(crate) length: usize,
     /// Where the student goes; must not exist.
@@ -193,7 +193,7 @@ pub(crate) struct EvalArguments {
     /// Tasks, by shipped name or as paths of task files.
     #[arg(long, value_delimiter = ',', required = true)]
     pub(crate) tasks: Vec<String>,
-    /// At most so many items a task.
+    /// At most so many items per task.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
     /// Seed of the choice of items under a limit.

@@ -1,14 +1,14 @@
 //! `pycno eval`: scores of one model.
 
 use pycno_record::{TaskScore, atomic};
-use pycno_study::{EvalOrder, single};
+use pycno_study::{EvalRequest, single};
 use pycno_units::Seed;
 
 use super::show;
 use crate::{args::EvalArguments, bars::Bars, environment, table};
 
 pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
-    let order = EvalOrder {
+    let order = EvalRequest {
         model: arguments.model.clone(),
         tasks: arguments.tasks.clone(),
         limit: arguments.limit,
@@ -16,8 +16,8 @@ pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
         out: arguments.out.clone(),
     };
     environment::use_threads(arguments.places.threads)?;
-    let around = environment::surroundings(&arguments.places)?;
-    let scores = single::eval(&order, &around, &mut Bars::new())?;
+    let environment = environment::of(&arguments.places)?;
+    let scores = single::eval(&order, &environment, &mut Bars::new())?;
     if let Some(out) = &arguments.out {
         atomic::write_file(&out.join("scores.json"), &serde_json::to_vec_pretty(&scores)?)?;
     }

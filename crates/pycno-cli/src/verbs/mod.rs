@@ -1,4 +1,4 @@
-//! One file or folder a verb.
+//! One file or folder per verb.
 
 use std::path::Path;
 

@@ -7,14 +7,14 @@ use crate::{args::StudyArguments, environment, table};
 
 pub(crate) fn plan(arguments: &StudyArguments) -> anyhow::Result<()> {
     let file = StudyFile::read(&arguments.study, &arguments.set)?;
-    let planned = pycno_study::plan(&file, &environment::surroundings(&arguments.places)?)?;
+    let planned = pycno_study::plan(&file, &environment::of(&arguments.places)?)?;
     let head = ["model", "from", "made by", "layers", "total", "non-embedding", "PFLOP to train"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(planned.iter().map(row));
     let tasks = file.config.eval.tasks.join(", ");
     let limit = file.config.eval.limit.map_or("all".to_owned(), |n| format!("at most {n}"));
     show(&format!(
-        "{}\n\n{}\neach scored on {tasks} ({limit} items a task), weighed with ruler {} on {}\n",
+        "{}\n\n{}\neach scored on {tasks} ({limit} items per task), weighed with ruler {} on {}\n",
         file.config.study.question,
         table::layout(&rows),
         file.config.ruler.name,

@@ -1,13 +1,13 @@
 //! `pycno prune`: one model, one move, one folder.
 
 use pycno_prune::PruneConfig;
-use pycno_study::{PruneOrder, single};
+use pycno_study::{PruneRequest, single};
 
 use super::show;
 use crate::{args::PruneArguments, bars::Bars, environment};
 
 pub(crate) fn prune(arguments: &PruneArguments) -> anyhow::Result<()> {
-    let order = PruneOrder {
+    let order = PruneRequest {
         teacher: arguments.teacher.clone(),
         config: config(arguments)?,
         calibration: arguments.calibration.clone(),
@@ -16,8 +16,8 @@ pub(crate) fn prune(arguments: &PruneArguments) -> anyhow::Result<()> {
         out: arguments.out.clone(),
     };
     environment::use_threads(arguments.places.threads)?;
-    let around = environment::surroundings(&arguments.places)?;
-    let (before, after) = single::prune(&order, &around, &mut Bars::new())?;
+    let environment = environment::of(&arguments.places)?;
+    let (before, after) = single::prune(&order, &environment, &mut Bars::new())?;
     show(&format!(
         "{}: {} -> {} non-embedding parameters ({} -> {} in all)\n",
         arguments.out.display(),
@@ -39,7 +39,7 @@ fn config(arguments: &PruneArguments) -> anyhow::Result<PruneConfig> {
         }
     };
     put("keep_layers", arguments.keep_layers.map(Into::into));
-    put("keep_hidden", arguments.keep_hidden.map(Into::into));
+    put("keep_ffn", arguments.keep_ffn.map(Into::into));
     put("sparsity", arguments.sparsity.map(Into::into));
     put("keep_groups", arguments.keep_groups.map(Into::into));
     Ok(serde_json::from_value(table.into())?)

@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let run = Run {
         root: root.clone(),
         command: command(arguments),
-        around: environment::surroundings(&given.places)?,
+        environment: environment::of(&given.places)?,
     };
     let record = pycno_study::run(&file, &run, &mut Bars::new())
         .with_context(|| format!("study {}", given.study.display()))?;

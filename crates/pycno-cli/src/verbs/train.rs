@@ -16,7 +16,7 @@ pub(crate) fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
     let run = Run {
         root: root.clone(),
         command: format!("pycno train {}", arguments.family.display()),
-        around: environment::surroundings(&arguments.places)?,
+        environment: environment::of(&arguments.places)?,
     };
     let threads = NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN);
     let jobs = arguments.jobs.unwrap_or(threads);
@@ -27,7 +27,7 @@ pub(crate) fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One row a model; a task has its score and the loss of its right answers.
+/// One row per model; a task has its score and the loss of its right answers.
 fn readable(trained: &[Trained]) -> String {
     let tasks = trained.first().map_or(&[][..], |first| &first.scores);
     let mut head: Vec<String> =

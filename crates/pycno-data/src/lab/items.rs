@@ -60,7 +60,7 @@ impl World {
         (0..shots(skill)).map(example).collect()
     }
 
-    /// What the texts have told, one fact a line: the sentence up to its last word, and all the words that
+    /// What the texts have told, one fact per line: the sentence up to its last word, and all the words that
     /// could stand there.
     fn recall_items(&self, n: usize) -> String {
         let mut draw = Draw::new(self.seed.split("recall"));

@@ -104,7 +104,7 @@ fn vocabulary() -> Vec<String> {
 }
 
 /// The files that travel with a checkpoint that speaks the lab's language: `tokenizer.json` and
-/// `tokenizer_config.json`. One token a word, a number or a mark.
+/// `tokenizer_config.json`. One token per word, a number or a mark.
 pub fn tokenizer_files() -> BTreeMap<String, Vec<u8>> {
     let words = vocabulary();
     let vocab: serde_json::Map<String, serde_json::Value> =

@@ -44,7 +44,7 @@ pub(crate) fn page(ruler: &str, table: &str) -> Result<String, Box<dyn Error>> {
         repeated.r_squared_limit,
         repeated.r_squared_of_means,
         loss.residual_rms,
-        if loss.objective.is_log() { "relative" } else { "nats a token" },
+        if loss.objective.is_log() { "relative" } else { "nats per token" },
         repeated.luck,
         100.0 * held,
         card.score.residual_rms,

@@ -20,7 +20,7 @@ pub use answer::Answer;
 pub use cheapest::{CheapestRun, cheapest_run};
 pub use device::{DEVICE_DATE_ASSUMPTIONS, DeviceEnough, Hardware, device_enough};
 pub use drawn::{DrawnLaw, Ends, Planned};
-pub use student::{Bar, Binding, Native, STUDENT_ASSUMPTIONS, Teacher, Worth, worth_keeping};
+pub use student::{Bar, Binding, FromScratch, STUDENT_ASSUMPTIONS, Teacher, Worth, worth_keeping};
 pub use target::{
     SizeNeeded, TARGET_ASSUMPTIONS, TokensNeeded, fewest_tokens, loss_needed, smallest_size,
 };

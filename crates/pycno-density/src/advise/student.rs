@@ -17,8 +17,8 @@ use crate::{Constants, DensityError, Reach, Trend, law::checked_size, trend::row
 
 /// What the bars of a student take for granted, as sentences to print beside them.
 pub const STUDENT_ASSUMPTIONS: [&str; 4] = [
-    "A student is worth keeping if its density exceeds its teacher's and that of a native model of its size.",
-    "The native model costs what the student costs; what compression saves in training is not counted.",
+    "A student is worth keeping if its density exceeds its teacher's and that of a model from scratch of its size.",
+    "The model from scratch costs what the student costs; what compression saves in training is not counted.",
     "A density off a trend was weighed on this ruler; its interval is not in that of the score.",
     "The interval is that of the ruler's draws; the teacher's score is taken as exact.",
 ];
@@ -35,7 +35,7 @@ pub struct Teacher {
 /// The density that a model of the student's size reaches when trained as such.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Native {
+pub struct FromScratch {
     /// The density.
     pub density: f64,
     /// Lower end of its 95 % interval, where there is one.
@@ -64,8 +64,8 @@ pub struct Bar {
 pub enum Binding {
     /// The teacher's density, also where both are equal.
     Teacher,
-    /// The native model's density.
-    Native,
+    /// The from-scratch model's density.
+    FromScratch,
 }
 
 /// What makes a student worth keeping.
@@ -76,17 +76,17 @@ pub struct Worth {
     pub teacher_density: Planned<f64>,
     /// How far the teacher's effective size lies outside the reference models.
     pub teacher_outside: Option<f64>,
-    /// The native model compared with.
-    pub native: Native,
+    /// The model from scratch compared with.
+    pub from_scratch: FromScratch,
     /// To be denser than the teacher.
     pub denser_than_teacher: Bar,
-    /// To be better than the native model of the same size.
-    pub better_than_native: Bar,
+    /// To be better than the model from scratch of the same size.
+    pub better_than_from_scratch: Bar,
     /// Which of the two binds.
     pub binding: Binding,
 }
 
-impl Native {
+impl FromScratch {
     /// A model trained as the ruler's own reference models were: density 1.
     pub const fn on_ruler() -> Self {
         Self { density: 1.0, low: None, high: None, reach: None }
@@ -111,30 +111,36 @@ impl Native {
 /// # Errors
 ///
 /// [`DensityError::Size`] for an impossible size, [`DensityError::Quantity`] for an impossible density
-/// of the native model, [`DensityError::BeyondCounts`] for an effective size that is no number.
+/// of the model from scratch, [`DensityError::BeyondCounts`] for an effective size that is no number.
 pub fn worth_keeping(
     drawn: &DrawnLaw<'_>,
     teacher: Teacher,
     student: ParamCount,
-    native: Native,
+    from_scratch: FromScratch,
 ) -> Result<Answer<Worth>, DensityError> {
     let ln_teacher = checked_size(teacher.params)?.0.ln();
     checked_size(student)?;
-    positive("the density of a native model", native.density)?;
+    positive("the density of a model from scratch", from_scratch.density)?;
     let (percent, ln_tokens) = (teacher.score.percent(), drawn.law().ln_tokens());
     // Below the floor this is minus infinity: any score above the floor is denser.
     let ln_density = |constants: &Constants| constants.ln_params(percent, ln_tokens) - ln_teacher;
     smallest_size(drawn, teacher.score, drawn.law().tokens())?.try_map(|effective| {
         let SizeNeeded { params, outside, .. } = effective;
         let value = positive("the density of a teacher", params.value.0 / teacher.params.0)?;
-        let ln_native = native.density.ln();
+        let ln_from_scratch = from_scratch.density.ln();
         Ok(Worth {
             teacher_density: drawn.planned(value, |c| Some(ln_density(c)), density),
             teacher_outside: outside,
-            native,
+            from_scratch,
             denser_than_teacher: bar(drawn, student, value, ln_density),
-            better_than_native: bar(drawn, student, native.density, |_| ln_native),
-            binding: if native.density > value { Binding::Native } else { Binding::Teacher },
+            better_than_from_scratch: bar(drawn, student, from_scratch.density, |_| {
+                ln_from_scratch
+            }),
+            binding: if from_scratch.density > value {
+                Binding::FromScratch
+            } else {
+                Binding::Teacher
+            },
         })
     })
 }
@@ -181,9 +187,9 @@ mod tests {
         DrawnLaw::alone(law(LOSS))
     }
 
-    fn worth(teacher: (f64, f64), student: f64, native: Native) -> Worth {
+    fn worth(teacher: (f64, f64), student: f64, from_scratch: FromScratch) -> Worth {
         let teacher = Teacher { params: ParamCount(teacher.0), score: percent(teacher.1) };
-        reached(worth_keeping(&published(), teacher, ParamCount(student), native).unwrap())
+        reached(worth_keeping(&published(), teacher, ParamCount(student), from_scratch).unwrap())
     }
 
     #[track_caller]
@@ -201,7 +207,7 @@ mod tests {
         ];
         for (teacher, row) in table {
             for (share, expect) in [0.75, 0.5, 0.25].into_iter().zip(row) {
-                let found = worth((8e9, teacher), 8e9 * share, Native::on_ruler());
+                let found = worth((8e9, teacher), 8e9 * share, FromScratch::on_ruler());
                 let found = score_of(found.denser_than_teacher);
                 assert!((found - expect).abs() < 0.01, "{teacher} {share}: {found}");
             }
@@ -211,28 +217,34 @@ mod tests {
     #[test]
     fn a_dense_teacher_binds_and_a_thin_one_does_not() {
         // N(60) = 24.0137e9.
-        let found = worth((10e9, 60.0), 5e9, Native::on_ruler());
+        let found = worth((10e9, 60.0), 5e9, FromScratch::on_ruler());
         check(found.teacher_density.value, 2.40137, 1e-6);
         check(found.teacher_outside.unwrap(), 24.0137e9 / 828225024.0, 1e-6);
         check(score_of(found.denser_than_teacher), 54.21544, 1e-7);
-        check(score_of(found.better_than_native), 46.39778, 1e-7);
+        check(score_of(found.better_than_from_scratch), 46.39778, 1e-7);
         assert_eq!(found.binding, Binding::Teacher);
-        let dense = Native { density: 4.0, ..Native::on_ruler() };
+        let dense = FromScratch { density: 4.0, ..FromScratch::on_ruler() };
         let found = worth((10e9, 60.0), 5e9, dense);
-        assert_eq!((found.binding, found.better_than_native.density), (Binding::Native, 4.0));
-        assert!(score_of(found.better_than_native) > score_of(found.denser_than_teacher));
+        assert_eq!(
+            (found.binding, found.better_than_from_scratch.density),
+            (Binding::FromScratch, 4.0)
+        );
+        assert!(score_of(found.better_than_from_scratch) > score_of(found.denser_than_teacher));
     }
 
     #[test]
-    fn the_native_model_may_be_that_of_a_trend() {
+    fn the_model_from_scratch_may_be_that_of_a_trend() {
         let trend = Trend::fit(&figure_1(), Series::Envelope, None).unwrap();
-        let native = Native::on_trend(&trend, date!(2025 - 01 - 23)).unwrap();
+        let from_scratch = FromScratch::on_trend(&trend, date!(2025 - 01 - 23)).unwrap();
         // exp(0.0065290 * 699 - 2.61128).
-        check(native.density, 7.0445, 1e-3);
-        assert!(native.low.unwrap() < native.density && native.density < native.high.unwrap());
-        assert_eq!(native.reach, Some(Reach::Within {}));
-        let found = worth((10e9, 60.0), 5e9, native);
-        assert_eq!((found.binding, found.native), (Binding::Native, native));
+        check(from_scratch.density, 7.0445, 1e-3);
+        assert!(
+            from_scratch.low.unwrap() < from_scratch.density
+                && from_scratch.density < from_scratch.high.unwrap()
+        );
+        assert_eq!(from_scratch.reach, Some(Reach::Within {}));
+        let found = worth((10e9, 60.0), 5e9, from_scratch);
+        assert_eq!((found.binding, found.from_scratch), (Binding::FromScratch, from_scratch));
     }
 
     #[test]
@@ -240,7 +252,7 @@ mod tests {
         let draws = draws();
         let drawn = DrawnLaw::with(law(LOSS), &draws);
         let teacher = Teacher { params: ParamCount(10e9), score: percent(60.0) };
-        let answer = worth_keeping(&drawn, teacher, ParamCount(5e9), Native::on_ruler());
+        let answer = worth_keeping(&drawn, teacher, ParamCount(5e9), FromScratch::on_ruler());
         let found = reached(answer.unwrap());
         let ends = found.teacher_density.interval.unwrap();
         check(ends.low.unwrap(), 2.40137 * (-0.95f64).exp(), 1e-5);
@@ -250,8 +262,8 @@ mod tests {
         let ends = bar.interval.unwrap();
         check(ends.low.unwrap().percent(), bar.value.percent(), 1e-9);
         check(ends.high.unwrap().percent(), bar.value.percent(), 1e-9);
-        // .. and not against a native model: a ruler of larger sizes gives it a lower score.
-        let ends = reached(found.better_than_native.score).interval.unwrap();
+        // .. and not against a model from scratch: a ruler of larger sizes gives it a lower score.
+        let ends = reached(found.better_than_from_scratch.score).interval.unwrap();
         let at = |shift: f64| law(LOSS).predict(ParamCount(5e9 * shift.exp())).percent();
         check(ends.low.unwrap().percent(), at(-0.95), 1e-4);
         check(ends.high.unwrap().percent(), at(0.95), 1e-4);
@@ -266,7 +278,7 @@ mod tests {
         }
         let drawn = DrawnLaw::with(law(LOSS), &draws);
         let teacher = Teacher { params: ParamCount(10e9), score: percent(60.0) };
-        let answer = worth_keeping(&drawn, teacher, ParamCount(5e9), Native::on_ruler());
+        let answer = worth_keeping(&drawn, teacher, ParamCount(5e9), FromScratch::on_ruler());
         let ends = reached(reached(answer.unwrap()).denser_than_teacher.score).interval.unwrap();
         assert!(ends.low.is_some() && ends.high.is_none(), "{ends:?}");
         check(ends.undefined, 11.0 / 201.0, 1e-12);
@@ -280,9 +292,9 @@ mod tests {
         let constants = Constants::TwoStep { loss: of, score: low };
         let law = crate::ScoreLaw::new(constants, D0, law(LOSS).range()).unwrap();
         let teacher = Teacher { params: ParamCount(10e9), score: percent(60.0) };
-        let dense = Native { density: 1e12, ..Native::on_ruler() };
+        let dense = FromScratch { density: 1e12, ..FromScratch::on_ruler() };
         let answer = worth_keeping(&DrawnLaw::alone(law), teacher, ParamCount(5e9), dense);
-        let score = reached(answer.unwrap()).better_than_native.score;
+        let score = reached(answer.unwrap()).better_than_from_scratch.score;
         assert_eq!(score, Answer::OutOfReach { limit: Score::FULL });
     }
 
@@ -290,8 +302,8 @@ mod tests {
     fn a_teacher_off_the_law_and_impossible_inputs_are_refused() {
         let ask = |params: f64, score: f64, student: f64, density: f64| {
             let teacher = Teacher { params: ParamCount(params), score: percent(score) };
-            let native = Native { density, ..Native::on_ruler() };
-            worth_keeping(&published(), teacher, ParamCount(student), native)
+            let from_scratch = FromScratch { density, ..FromScratch::on_ruler() };
+            worth_keeping(&published(), teacher, ParamCount(student), from_scratch)
         };
         let floor = published().law().floor();
         assert_eq!(ask(1e9, 5.0, 5e8, 1.0).unwrap(), Answer::BelowFloor { floor });
@@ -302,7 +314,7 @@ mod tests {
         };
         refused(ask(0.0, 50.0, 5e8, 1.0), "positive finite count");
         refused(ask(1e9, 50.0, f64::NAN, 1.0), "positive finite count");
-        refused(ask(1e9, 50.0, 5e8, 0.0), "the density of a native model must be positive");
+        refused(ask(1e9, 50.0, 5e8, 0.0), "the density of a model from scratch must be positive");
     }
 
     proptest! {
@@ -311,20 +323,20 @@ mod tests {
             score in 15.0f64..95.0, ln_params in 15.0f64..26.0, share in 0.02f64..1.0,
         ) {
             let (params, law) = (ln_params.exp(), law(LOSS));
-            let found = worth((params, score), params * share, Native::on_ruler());
+            let found = worth((params, score), params * share, FromScratch::on_ruler());
             let bar = score_of(found.denser_than_teacher);
             prop_assert!(bar <= score + 1e-9);
             let reached = law.effective(percent(bar)).params().unwrap().0 / (params * share);
             prop_assert!((reached / found.teacher_density.value - 1.0).abs() < 1e-6);
-            let higher = score_of(found.denser_than_teacher) < score_of(found.better_than_native);
-            prop_assert_eq!(higher, found.binding == Binding::Native);
+            let higher = score_of(found.denser_than_teacher) < score_of(found.better_than_from_scratch);
+            prop_assert_eq!(higher, found.binding == Binding::FromScratch);
         }
 
         #[test]
         fn a_larger_student_must_score_more(share in 0.02f64..0.9, more in 1.01f64..1.1) {
             let bar = |share: f64| {
-                let found = worth((8e9, 55.0), 8e9 * share, Native::on_ruler());
-                (score_of(found.denser_than_teacher), score_of(found.better_than_native))
+                let found = worth((8e9, 55.0), 8e9 * share, FromScratch::on_ruler());
+                (score_of(found.denser_than_teacher), score_of(found.better_than_from_scratch))
             };
             let (small, large) = (bar(share), bar(share * more));
             prop_assert!(small.0 < large.0 && small.1 < large.1);

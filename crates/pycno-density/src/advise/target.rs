@@ -18,7 +18,7 @@ use crate::{
 /// What a plan for a score takes for granted, as sentences to print beside it.
 pub const TARGET_ASSUMPTIONS: [&str; 4] = [
     "The model is trained as the ruler's reference family was: its data, its architecture, its recipe.",
-    "Sizes are counted by the ruler's convention, and training takes 6 flops a parameter and token.",
+    "Sizes are counted by the ruler's convention, and training takes 6 flops per parameter and token.",
     "Tokens are read once; what repeating them costs is not in the law.",
     "The interval is that of the ruler's draws within one basin; the noise of a single run is not in it.",
 ];

@@ -1,6 +1,6 @@
 //! Laws as functions of parameters and inputs: what a fit needs to know of them, and nothing else.
 //!
-//! One file a law. Parameters that are positive by nature enter as logarithms, so that a step of a
+//! One file per law. Parameters that are positive by nature enter as logarithms, so that a step of a
 //! fit is a relative step and the Hessian is conditioned about a hundred thousand times better.
 
 mod compression;

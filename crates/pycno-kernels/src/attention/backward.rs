@@ -8,8 +8,8 @@ use super::{
     plan::Block,
 };
 use crate::{
-    matmul::{Old, View, multiply_here, scaled_here},
-    simd::{LANES, dot, exp, less, load, store, vectorized},
+    matmul::{Output, View, multiply_here, scaled_here},
+    simd::{LANES, dot, exp, load, store, subtract, vectorized},
     tile::TileMut,
 };
 
@@ -120,10 +120,10 @@ impl Head<'_> {
             part.resize(shape[0] * shape[1], 0.0);
         }
         let scores = TileMut::dense(&mut scratch.weights, shape);
-        scaled_here(scores, [queries, keys.t()], scale(layout), Old::Replace);
+        scaled_here(scores, [queries, keys.t()], scale(layout), Output::Overwrite);
         let d_context = self.context(block, head, self.given.by_context);
         let d_weights = TileMut::dense(&mut scratch.gradients, shape);
-        multiply_here(d_weights, [d_context, values.t()], Old::Replace);
+        multiply_here(d_weights, [d_context, values.t()], Output::Overwrite);
         vectorized(
             #[inline(always)]
             || self.by_scores(block, head, scratch),
@@ -166,9 +166,9 @@ impl Head<'_> {
         let d_scores = View::dense(&scratch.gradients, shape);
         let [queries, keys, _] = self.views(block, head);
         let d_context = self.context(block, head, self.given.by_context);
-        multiply_here(d_values, [weights.t(), d_context], Old::Add);
-        multiply_here(d_keys, [d_scores.t(), queries], Old::Add);
-        multiply_here(d_queries, [d_scores, keys], Old::Replace);
+        multiply_here(d_values, [weights.t(), d_context], Output::Accumulate);
+        multiply_here(d_keys, [d_scores.t(), queries], Output::Accumulate);
+        multiply_here(d_queries, [d_scores, keys], Output::Overwrite);
     }
 
     /// Queries, keys and values of a block.
@@ -192,7 +192,7 @@ impl Head<'_> {
 #[inline(always)]
 fn softmax_backward([scores, gradients]: [&mut [f32]; 2], log_sum: f32, own: f32, scale: f32) {
     for (scores, gradients) in scores.chunks_mut(LANES).zip(gradients.chunks_mut(LANES)) {
-        let weights = exp(less(load(scores, f32::NEG_INFINITY), log_sum));
+        let weights = exp(subtract(load(scores, f32::NEG_INFINITY), log_sum));
         let mut by = load(gradients, 0.0);
         for (by, weight) in by.iter_mut().zip(weights) {
             *by = weight * (*by - own) * scale;

@@ -5,12 +5,12 @@ use burn::tensor::{Tensor, TensorData};
 use super::{
     HeadLayout, Segments,
     forward::{Rows, Source, Work, forward},
-    packed::turn,
+    packed::rotate,
     plan::Block,
 };
 use crate::{
     host::values,
-    rope::{RopeTable, Turn},
+    rope::{Direction, RopeTable},
 };
 
 /// Keys (rotated) and values of one layer so far; empty at first.
@@ -42,7 +42,7 @@ impl KvCache {
         let ([batch, seq, _], device) = (packed.dims(), packed.device());
         let mut data = packed.into_data();
         let packed = values(&mut data);
-        turn(packed, &layout, rope, Turn::Forward);
+        rotate(packed, &layout, rope, Direction::Forward);
         let sequences = self.host(batch);
         let past = sequences[0][0].len() / layout.key_width();
         for (stored, rows) in sequences.iter_mut().zip(packed.chunks_exact(seq * layout.width())) {

@@ -21,13 +21,13 @@ struct Heads {
 /// As that.
 pub fn self_attention(
     x: &Tensor<3>,
-    maps: Qkv,
+    projections: Qkv,
     layout: HeadLayout,
     rope: &RopeTable,
     arrangement: Arrangement<'_>,
 ) -> Tensor<3> {
     let [batch, seq, _] = x.dims();
-    let [query, key, value] = separate(x, maps.weights, maps.biases);
+    let [query, key, value] = separate(x, projections.weights, projections.biases);
     let split = |x: Tensor<3>, n| x.reshape([batch, seq, n, layout.d_head]).swap_dims(1, 2);
     let heads = Heads {
         query: rope.rotate(split(query, layout.n_heads)),

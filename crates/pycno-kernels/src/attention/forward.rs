@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::{HeadLayout, plan::Block};
 use crate::{
-    matmul::{Old, View, multiply_here, scaled_here},
-    simd::{LANES, exp, less, load, store, sum, vectorized},
+    matmul::{Output, View, multiply_here, scaled_here},
+    simd::{LANES, exp, load, store, subtract, sum, vectorized},
     tile::TileMut,
 };
 
@@ -102,7 +102,7 @@ impl Work<'_> {
         let scores = TileMut::dense(scores, [self.block.rows.len(), self.block.keys()]);
         for (tile, span) in scores.columns(widths).into_iter().zip(&self.block.spans) {
             let keys = self.source.keys.head(span, head / layout.group(), layout.d_head);
-            scaled_here(tile, [queries, keys.t()], scale(layout), Old::Replace);
+            scaled_here(tile, [queries, keys.t()], scale(layout), Output::Overwrite);
         }
     }
 
@@ -133,8 +133,8 @@ impl Work<'_> {
         let mut from = 0;
         for (i, span) in self.block.spans.iter().enumerate() {
             let values = self.source.values.head(span, head / layout.group(), layout.d_head);
-            let old = if i == 0 { Old::Replace } else { Old::Add };
-            multiply_here(out.reborrow(), [weights.cols(from, span.len()), values], old);
+            let output = if i == 0 { Output::Overwrite } else { Output::Accumulate };
+            multiply_here(out.reborrow(), [weights.cols(from, span.len()), values], output);
             from += span.len();
         }
     }
@@ -153,7 +153,7 @@ fn exponentials(row: &mut [f32]) -> [f32; 2] {
     let top = tops.into_iter().fold(f32::NEG_INFINITY, f32::max);
     let mut sums = [0.0; LANES];
     for chunk in row.chunks_mut(LANES) {
-        let e = exp(less(load(chunk, f32::NEG_INFINITY), top));
+        let e = exp(subtract(load(chunk, f32::NEG_INFINITY), top));
         for (sum, e) in sums.iter_mut().zip(e) {
             *sum += e;
         }

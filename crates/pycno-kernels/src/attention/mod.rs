@@ -42,7 +42,7 @@ pub struct HeadLayout {
     pub window: Option<usize>,
 }
 
-/// The maps to queries, keys and values.
+/// The projections to queries, keys and values.
 #[derive(Clone, Debug)]
 pub struct Qkv {
     /// `[n_heads * d_head, d_model]`, then `[n_kv_heads * d_head, d_model]` twice.
@@ -102,7 +102,7 @@ impl HeadLayout {
 /// is of another size.
 pub fn self_attention(
     x: Tensor<3>,
-    maps: Qkv,
+    projections: Qkv,
     layout: HeadLayout,
     rope: &RopeTable,
     arrangement: Arrangement<'_>,
@@ -112,10 +112,10 @@ pub fn self_attention(
     let [batch, seq, _] = x.dims();
     assert_eq!(rope.len(), seq, "a position for every token");
     if !fusable(&x) || (x.is_autodiff() && !matches!(arrangement, Arrangement::Batch)) {
-        return composed::self_attention(&x, maps, layout, rope, arrangement);
+        return composed::self_attention(&x, projections, layout, rope, arrangement);
     }
-    let packed = project_3(x, maps.weights);
-    let packed = match maps.biases {
+    let packed = project_3(x, projections.weights);
+    let packed = match projections.biases {
         Some(biases) => add_bias(packed, Tensor::cat(biases.to_vec(), 0)),
         None => packed,
     };

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     extension::HostOp,
     host::{dense, dims, flex, slice, slice_mut},
-    rope::{RopeTable, Turn},
+    rope::{Direction, RopeTable},
     simd::vectorized,
 };
 
@@ -32,7 +32,7 @@ impl HostOp<1> for Packed {
     fn forward(&self, [x]: [FlexTensor; 1], tracked: bool) -> (FlexTensor, Vec<FlexTensor>) {
         let mut x = dense(x);
         let mut shape = dims(&x);
-        turn(slice_mut(&mut x), &self.layout, &self.rope, Turn::Forward);
+        rotate(slice_mut(&mut x), &self.layout, &self.rope, Direction::Forward);
         let source = Source::packed(slice(&x), &self.layout);
         let work = self.segments.blocks().into_iter().map(|block| Work { block, source });
         let (context, log_sums) = forward(work.collect(), &self.layout);
@@ -58,7 +58,7 @@ impl HostOp<1> for Packed {
         let given = Gradient { context, by_context: slice(&gradient), log_sums };
         let source = Source::packed(packed, &self.layout);
         let mut found = backward(&given, source, &self.segments, &self.layout);
-        turn(&mut found, &self.layout, &self.rope, Turn::Back);
+        rotate(&mut found, &self.layout, &self.rope, Direction::Back);
         [Some(flex(found, dims(&kept[0])))]
     }
 }
@@ -73,15 +73,20 @@ impl<'a> Source<'a> {
 }
 
 /// Rotates queries and keys in place.
-pub(super) fn turn(packed: &mut [f32], layout: &HeadLayout, rope: &RopeTable, turn: Turn) {
-    let (width, turned) = (layout.width(), layout.query_width() + layout.key_width());
+pub(super) fn rotate(
+    packed: &mut [f32],
+    layout: &HeadLayout,
+    rope: &RopeTable,
+    direction: Direction,
+) {
+    let (width, rotated) = (layout.width(), layout.query_width() + layout.key_width());
     packed.par_chunks_mut(BLOCK_ROWS * width).enumerate().for_each(|(block, rows)| {
         vectorized(
             #[inline(always)]
             || {
                 for (i, row) in rows.chunks_exact_mut(width).enumerate() {
                     let position = (block * BLOCK_ROWS + i) % rope.len();
-                    rope.turn(&mut row[..turned], position, turn);
+                    rope.rotate(&mut row[..rotated], position, direction);
                 }
             },
         );

@@ -13,7 +13,7 @@ fn rope(positions: impl Iterator<Item = usize>) -> RopeTable {
     RopeTable::new(&[1.0, 0.1], positions)
 }
 
-fn maps(layout: HeadLayout, d_model: usize, biased: bool) -> Qkv {
+fn projections(layout: HeadLayout, d_model: usize, biased: bool) -> Qkv {
     let mut noise = Noise::new(8);
     let widths = [layout.query_width(), layout.key_width(), layout.key_width()];
     let weights = widths.map(|width| noise.tensor([width, d_model], 0.7));
@@ -36,7 +36,7 @@ fn reference(x: &Tensor<3>, layout: HeadLayout) -> Vec<f64> {
         let at = (b * seq + t) * width + from;
         values[at..at + D_HEAD].to_vec()
     };
-    let turned = |mut head: Vec<f64>, position: usize| {
+    let rotated = |mut head: Vec<f64>, position: usize| {
         for (j, w) in [1.0, 0.1].into_iter().enumerate() {
             let (sin, cos) = (position as f64 * w).sin_cos();
             let (a, b) = (head[j], head[j + 2]);
@@ -48,10 +48,10 @@ fn reference(x: &Tensor<3>, layout: HeadLayout) -> Vec<f64> {
     for (b, t) in (0..batch).flat_map(|b| (0..seq).map(move |t| (b, t))) {
         for head in 0..layout.n_heads {
             let kv = layout.query_width() + head / layout.group() * D_HEAD;
-            let query = turned(row(b, t, head * D_HEAD), t);
+            let query = rotated(row(b, t, head * D_HEAD), t);
             let first = layout.window.map_or(0, |window| (t + 1).saturating_sub(window));
             let weight = |k: usize| {
-                let key = turned(row(b, k, kv), k);
+                let key = rotated(row(b, k, kv), k);
                 let score: f64 = query.iter().zip(key).map(|(a, b)| a * b).sum();
                 (score / (D_HEAD as f64).sqrt()).exp()
             };
@@ -94,13 +94,13 @@ fn whole(
     fused: bool,
 ) -> Tensor<3> {
     let [_, seq, d_model] = x.dims();
-    let mut maps = maps(layout, d_model, biased);
-    maps.weights[1] = weight;
+    let mut projections = projections(layout, d_model, biased);
+    projections.weights[1] = weight;
     let rope = rope(0..seq);
     if fused {
-        self_attention(x, maps, layout, &rope, Arrangement::Batch)
+        self_attention(x, projections, layout, &rope, Arrangement::Batch)
     } else {
-        composed::self_attention(&x, maps, layout, &rope, Arrangement::Batch)
+        composed::self_attention(&x, projections, layout, &rope, Arrangement::Batch)
     }
 }
 
@@ -161,27 +161,28 @@ fn the_number_of_threads_changes_no_bit() {
 fn attend(
     fused: bool,
     x: Tensor<3>,
-    maps: Qkv,
+    projections: Qkv,
     (layout, rope): (HeadLayout, &RopeTable),
     arrangement: Arrangement<'_>,
 ) -> Tensor<3> {
     if fused {
-        self_attention(x, maps, layout, rope, arrangement)
+        self_attention(x, projections, layout, rope, arrangement)
     } else {
-        composed::self_attention(&x, maps, layout, rope, arrangement)
+        composed::self_attention(&x, projections, layout, rope, arrangement)
     }
 }
 
 #[track_caller]
 fn check_cache(layout: HeadLayout, biased: bool, fused: bool) {
     let x = Noise::new(4).tensor([2, 7, 5], 1.0);
-    let maps = maps(layout, 5, biased);
-    let at_once = self_attention(x.clone(), maps.clone(), layout, &rope(0..7), Arrangement::Batch);
+    let projections = projections(layout, 5, biased);
+    let at_once =
+        self_attention(x.clone(), projections.clone(), layout, &rope(0..7), Arrangement::Batch);
     let mut cache = KvCache::default();
     let parts = [0..3, 3..4, 4..7].map(|part| {
         let x = x.clone().narrow(1, part.start, part.len());
         let (rope, past) = (rope(part), Arrangement::Cached(&mut cache));
-        attend(fused, x, maps.clone(), (layout, &rope), past)
+        attend(fused, x, projections.clone(), (layout, &rope), past)
     });
     check::near(Tensor::cat(parts.to_vec(), 1), at_once, 1e-5);
 }
@@ -204,10 +205,11 @@ fn a_tree_gives_what_each_sequence_gives_alone() {
         let left = segments.push(2, Some(root));
         let right = segments.push(3, Some(root));
         let leaf = segments.push(1, Some(left));
-        let (x, maps) = (Noise::new(6).tensor([1, 72, 5], 1.0), maps(layout, 5, false));
+        let (x, projections) =
+            (Noise::new(6).tensor([1, 72, 5], 1.0), projections(layout, 5, false));
         let rope_of_tree = rope(segments.positions());
         let tree = Arrangement::Tree(&segments);
-        let found = attend(fused, x.clone(), maps.clone(), (layout, &rope_of_tree), tree);
+        let found = attend(fused, x.clone(), projections.clone(), (layout, &rope_of_tree), tree);
         for end in [root, left, right, leaf] {
             let rows: Vec<_> =
                 segments.before(end).into_iter().chain([segments.rows_of(end)]).collect();
@@ -218,7 +220,8 @@ fn a_tree_gives_what_each_sequence_gives_alone() {
             };
             let alone = parts(&x);
             let rope = rope(0..alone.dims()[1]);
-            let alone = self_attention(alone, maps.clone(), layout, &rope, Arrangement::Batch);
+            let alone =
+                self_attention(alone, projections.clone(), layout, &rope, Arrangement::Batch);
             check::near(parts(&found), alone, 1e-5);
         }
     }

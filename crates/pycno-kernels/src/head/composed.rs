@@ -66,21 +66,21 @@ impl Head<'_> {
         backward: impl Fn(usize, Tensor<2>) -> (f64, Tensor<2>),
     ) -> HeadLoss {
         let [rows, _] = self.hidden.dims();
-        let (mut sum, mut d_hidden, mut d_head) = (0.0, Vec::new(), None::<Tensor<2>>);
+        let (mut sum, mut grad_hidden, mut grad_head) = (0.0, Vec::new(), None::<Tensor<2>>);
         for start in (0..rows).step_by(chunk_rows) {
             let n = chunk_rows.min(rows - start);
-            let (loss, d_logits) = backward(start, self.logits(start, n));
+            let (loss, grad_logits) = backward(start, self.logits(start, n));
             sum += loss;
-            d_hidden.push(d_logits.clone().matmul(self.weight.clone().transpose()));
+            grad_hidden.push(grad_logits.clone().matmul(self.weight.clone().transpose()));
             let hidden = self.hidden.clone().narrow(0, start, n);
-            let product = d_logits.transpose().matmul(hidden);
-            d_head = Some(match d_head.take() {
+            let product = grad_logits.transpose().matmul(hidden);
+            grad_head = Some(match grad_head.take() {
                 Some(so_far) => so_far + product,
                 None => product,
             });
         }
-        let d_head = d_head.map_or_else(|| self.weight.zeros_like(), Tensor::transpose);
-        HeadLoss { loss: sum / rows as f64, d_hidden: Tensor::cat(d_hidden, 0), d_head }
+        let grad_head = grad_head.map_or_else(|| self.weight.zeros_like(), Tensor::transpose);
+        HeadLoss { loss: sum / rows as f64, grad_hidden: Tensor::cat(grad_hidden, 0), grad_head }
     }
 }
 

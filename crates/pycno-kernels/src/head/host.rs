@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     host::{dense, flex, narrow, primitive},
-    matmul::{Old, View, multiply, product},
+    matmul::{Output, View, multiply, product},
     simd::vectorized,
     tile::TileMut,
 };
@@ -116,7 +116,7 @@ impl Head {
     fn logits(&self, chunk: Chunk, out: &mut [f32]) {
         let out = TileMut::dense(out, [chunk.rows, self.dims()[1]]);
         let hidden = View::of(&self.hidden).rows(chunk.start, chunk.rows);
-        multiply(out, [hidden, View::of(&self.weight)], Old::Replace);
+        multiply(out, [hidden, View::of(&self.weight)], Output::Overwrite);
     }
 
     /// Goes through the rows in chunks; `backward` turns a chunk's logits into the gradient by them, already
@@ -129,26 +129,28 @@ impl Head {
         let ([rows, vocab], weight) = (self.dims(), View::of(&self.weight));
         let d_model = weight.dims()[0];
         let mut buffer = vec![0.0; chunk_rows.min(rows) * vocab];
-        let mut d_hidden = vec![0.0; rows * d_model];
-        let (mut loss, mut d_head) = (0.0, None::<Vec<f32>>);
+        let mut grad_hidden = vec![0.0; rows * d_model];
+        let (mut loss, mut grad_head) = (0.0, None::<Vec<f32>>);
         for chunk in chunks(rows, chunk_rows) {
             let logits = &mut buffer[..chunk.rows * vocab];
             self.logits(chunk, logits);
             loss += backward(chunk, logits).iter().sum::<f64>();
             let by_logits = View::dense(logits, [chunk.rows, vocab]);
-            let mut d_hidden = TileMut::dense(&mut d_hidden, [rows, d_model]);
-            let own = d_hidden.rows(chunk.start, chunk.rows);
-            multiply(own, [by_logits, weight.t()], Old::Replace);
+            let mut grad_hidden = TileMut::dense(&mut grad_hidden, [rows, d_model]);
+            let own = grad_hidden.rows(chunk.start, chunk.rows);
+            multiply(own, [by_logits, weight.t()], Output::Overwrite);
             let factors = [by_logits.t(), View::of(&self.hidden).rows(chunk.start, chunk.rows)];
-            match &mut d_head {
-                Some(sum) => multiply(TileMut::dense(sum, [vocab, d_model]), factors, Old::Add),
-                None => d_head = Some(product(factors[0], factors[1])),
+            match &mut grad_head {
+                Some(sum) => {
+                    multiply(TileMut::dense(sum, [vocab, d_model]), factors, Output::Accumulate)
+                }
+                None => grad_head = Some(product(factors[0], factors[1])),
             }
         }
         HeadLoss {
             loss: loss / rows as f64,
-            d_hidden: matrix(d_hidden, [rows, d_model]),
-            d_head: matrix(d_head.unwrap_or_default(), [vocab, d_model]).transpose(),
+            grad_hidden: matrix(grad_hidden, [rows, d_model]),
+            grad_head: matrix(grad_head.unwrap_or_default(), [vocab, d_model]).transpose(),
         }
     }
 }

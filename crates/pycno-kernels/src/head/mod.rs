@@ -2,7 +2,7 @@
 //! logits turn into their own gradient in place.
 //!
 //! All tensors are plain (no autodiff): the caller continues into the body with
-//! `(hidden * d_hidden).sum().backward()`. On the CPU the softmax runs on host slices, rows in
+//! `(hidden * grad_hidden).sum().backward()`. On the CPU the softmax runs on host slices, rows in
 //! parallel; the result does not depend on the number of threads. Elsewhere the same formulas are
 //! composed of Burn's operations.
 
@@ -18,7 +18,7 @@ use crate::host::fusable;
 ///
 /// Every chunk makes one `[vocab, d_model]` product for the head's gradient, a cost that more rows share,
 /// while more logits at once miss the cache. Forward KL of 1,024 rows, `d_model` 576, on two AVX2 cores
-/// under load, by rows a chunk: 17.9 s (64), 14.6 s (128), 13.1 s (256), 13.3 s (512), 14.0 s (1,024).
+/// under load, by rows per chunk: 17.9 s (64), 14.6 s (128), 13.1 s (256), 13.3 s (512), 14.0 s (1,024).
 pub const CHUNK_ROWS: usize = 256;
 
 /// Final hidden states and heads of both models, for the same tokens.
@@ -40,9 +40,9 @@ pub struct HeadLoss {
     /// Mean over rows, nats.
     pub loss: f64,
     /// `[rows, d_model]`
-    pub d_hidden: Tensor<2>,
+    pub grad_hidden: Tensor<2>,
     /// `[d_model, vocab]`; a transposed view, since a tied head wants `[vocab, d_model]`.
-    pub d_head: Tensor<2>,
+    pub grad_head: Tensor<2>,
 }
 
 /// How a model rates one token.

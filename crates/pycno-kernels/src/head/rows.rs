@@ -2,7 +2,7 @@
 
 use crate::{
     host::narrow,
-    simd::{LANES, exp, less, load, store, times},
+    simd::{LANES, exp, load, store, subtract, times},
 };
 
 /// What a row's divergence needs to know beside its logits.
@@ -16,7 +16,7 @@ pub(super) struct Softening {
 
 /// `KL(p || q)` in nats of a row, `p = softmax(teacher / T)`, `q = softmax(student / T)`.
 ///
-/// Leaves `gradient_scale * (q - p)` in `student` and rubbish in `teacher`. A token with `p = 0`
+/// Leaves `gradient_scale * (q - p)` in `student` and scratch values in `teacher`. A token with `p = 0`
 /// counts nothing, so that both rows may hold `-inf` at the same place.
 #[inline(always)]
 pub(super) fn forward_kl(student: &mut [f32], teacher: &mut [f32], how: Softening) -> f64 {
@@ -25,8 +25,8 @@ pub(super) fn forward_kl(student: &mut [f32], teacher: &mut [f32], how: Softenin
     let mut sums = KlSums::default();
     let pairs = student.chunks_mut(LANES).zip(teacher.chunks_mut(LANES));
     for (student, teacher) in pairs {
-        let q = less(load(student, f32::NEG_INFINITY), student_max);
-        let p = less(load(teacher, f32::NEG_INFINITY), teacher_max);
+        let q = subtract(load(student, f32::NEG_INFINITY), student_max);
+        let p = subtract(load(teacher, f32::NEG_INFINITY), teacher_max);
         let q_exp = exp(times(q, how.inverse_temperature));
         let p_exp = exp(times(p, how.inverse_temperature));
         sums.add([p, q], [p_exp, q_exp]);
@@ -48,7 +48,7 @@ pub(super) fn cross_entropy(logits: &mut [f32], target: usize, scale: f32) -> f6
     let gold = f64::from(logits[target]) - f64::from(top);
     let mut sums = [0.0; LANES];
     for chunk in logits.chunks_mut(LANES) {
-        let e = exp(less(load(chunk, f32::NEG_INFINITY), top));
+        let e = exp(subtract(load(chunk, f32::NEG_INFINITY), top));
         sums = add(sums, e);
         store(chunk, e);
     }
@@ -70,7 +70,7 @@ pub(super) fn token_loss(logits: &[f32], target: usize) -> (f64, bool) {
     let gold = logits[target];
     let mut sums = [0.0; LANES];
     for chunk in logits.chunks(LANES) {
-        sums = add(sums, exp(less(load(chunk, f32::NEG_INFINITY), top)));
+        sums = add(sums, exp(subtract(load(chunk, f32::NEG_INFINITY), top)));
     }
     let sum: f64 = sums.iter().sum();
     let first = logits[..target].iter().all(|z| *z < top);

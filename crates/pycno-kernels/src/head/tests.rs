@@ -81,7 +81,7 @@ fn check_forward_kl(dims: [usize; 4], temperature: f64, chunk_rows: usize) {
     let found = forward_kl_head(&pair, temperature, chunk_rows);
     let expect = forward_kl_reference(&values, size, temperature);
     assert!((found.loss - expect).abs() < LOSS_TOLERANCE * expect.max(1.0), "{}", found.loss);
-    for (which, gradient) in [&found.d_hidden, &found.d_head].into_iter().enumerate() {
+    for (which, gradient) in [&found.grad_hidden, &found.grad_head].into_iter().enumerate() {
         let expect: Vec<f64> = (0..values[which].len())
             .map(|i| {
                 difference(|h| {
@@ -114,16 +114,16 @@ fn by_autodiff(
     let loss = loss(hidden.clone().matmul(head.clone()));
     let value: f64 = loss.clone().into_data().iter::<f64>().sum();
     let mut gradients = loss.backward();
-    let d_hidden = hidden.grad_remove(&mut gradients).unwrap();
-    let d_head = head.grad_remove(&mut gradients).unwrap();
-    [vec![value], host(&d_hidden), host(&d_head)]
+    let grad_hidden = hidden.grad_remove(&mut gradients).unwrap();
+    let grad_head = head.grad_remove(&mut gradients).unwrap();
+    [vec![value], host(&grad_hidden), host(&grad_head)]
 }
 
 #[track_caller]
 fn check_same(found: &HeadLoss, expect: &[Vec<f64>; 3]) {
     check_close(&[found.loss], &expect[0], TOLERANCE);
-    check_close(&host(&found.d_hidden), &expect[1], TOLERANCE);
-    check_close(&host(&found.d_head), &expect[2], TOLERANCE);
+    check_close(&host(&found.grad_hidden), &expect[1], TOLERANCE);
+    check_close(&host(&found.grad_head), &expect[2], TOLERANCE);
 }
 
 #[test]
@@ -159,8 +159,8 @@ fn cross_entropy_equals_autodiff_of_the_composed_form() {
 #[track_caller]
 fn check_twins(found: &HeadLoss, expect: &HeadLoss) {
     check_close(&[found.loss], &[expect.loss], TOLERANCE);
-    check_close(&host(&found.d_hidden), &host(&expect.d_hidden), TOLERANCE);
-    check_close(&host(&found.d_head), &host(&expect.d_head), TOLERANCE);
+    check_close(&host(&found.grad_hidden), &host(&expect.grad_hidden), TOLERANCE);
+    check_close(&host(&found.grad_head), &host(&expect.grad_head), TOLERANCE);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn equal_models(rows: usize, vocab: usize) -> HeadPair {
 fn equal_models_lose_nothing_and_have_no_gradient() {
     let found = forward_kl_head(&equal_models(7, 45), 1.5, 3);
     assert_eq!(found.loss.to_bits(), 0);
-    assert!(host(&found.d_hidden).iter().chain(&host(&found.d_head)).all(|x| *x == 0.0));
+    assert!(host(&found.grad_hidden).iter().chain(&host(&found.grad_head)).all(|x| *x == 0.0));
 }
 
 #[test]
@@ -222,8 +222,8 @@ fn chunk_size_does_not_matter() {
     for chunk_rows in [1, 2, 20, 1000] {
         let found = forward_kl_head(&pair, 2.0, chunk_rows);
         check_close(&[found.loss], &[expect.loss], 1e-6);
-        check_close(&host(&found.d_hidden), &host(&expect.d_hidden), 1e-6);
-        check_close(&host(&found.d_head), &host(&expect.d_head), 1e-6);
+        check_close(&host(&found.grad_hidden), &host(&expect.grad_hidden), 1e-6);
+        check_close(&host(&found.grad_head), &host(&expect.grad_head), 1e-6);
     }
 }
 
@@ -259,8 +259,8 @@ fn tokens_impossible_in_both_models_change_nothing() {
         let expect = forward_kl_head(&with_bias(&pair, &[0.0; 20], &[0.0; 20]), 1.0, 4);
         let found = forward_kl_head(&with_bias(&wider, &padded, &padded), 1.0, 4);
         check_close(&[found.loss], &[expect.loss], 1e-9);
-        let narrow = host(&found.d_head.narrow(1, 0, 20));
-        check_close(&narrow, &host(&expect.d_head), 1e-6);
+        let narrow = host(&found.grad_head.narrow(1, 0, 20));
+        check_close(&narrow, &host(&expect.grad_head), 1e-6);
     }
 }
 
@@ -274,7 +274,7 @@ fn large_logits_stay_finite() {
     };
     let found = forward_kl_head(&large, 1.0, 2);
     assert!(found.loss.is_finite() && found.loss > 1e3, "{}", found.loss);
-    assert!(host(&found.d_hidden).iter().chain(&host(&found.d_head)).all(|x| x.is_finite()));
+    assert!(host(&found.grad_hidden).iter().chain(&host(&found.grad_head)).all(|x| x.is_finite()));
     let targets = [0, 18, 4, 4];
     let found = cross_entropy_head(&large.student_hidden, &large.student_head, &targets, 3);
     assert!(found.loss.is_finite(), "{}", found.loss);
@@ -296,7 +296,7 @@ fn threads_do_not_matter() {
     let bits = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let found = pool.install(|| forward_kl_head(&pair, 1.0, 16));
-        let gradients = [host(&found.d_hidden), host(&found.d_head)].concat();
+        let gradients = [host(&found.grad_hidden), host(&found.grad_head)].concat();
         (found.loss.to_bits(), gradients.iter().map(|x| x.to_bits()).collect::<Vec<_>>())
     };
     let expect = bits(1);

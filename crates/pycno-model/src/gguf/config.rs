@@ -50,7 +50,7 @@ fn sizes(spec: &ModelSpec) -> Map<String, Value> {
     let pairs = [
         ("vocab_size", json!(spec.vocab)),
         ("hidden_size", json!(spec.d_model)),
-        ("intermediate_size", json!(layer.map(|layer| layer.d_hidden))),
+        ("intermediate_size", json!(layer.map(|layer| layer.d_ffn))),
         ("num_hidden_layers", json!(spec.layers.len())),
         ("num_attention_heads", json!(layer.map(|layer| layer.n_heads))),
         ("num_key_value_heads", json!(layer.map(|layer| layer.n_kv_heads))),

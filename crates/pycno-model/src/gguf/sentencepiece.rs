@@ -27,7 +27,7 @@ pub(super) fn parts(
 ) -> Result<Parts, ModelError> {
     let scores = metadata.required(SCORES, metadata.floats(SCORES)?)?;
     if scores.len() != vocabulary.tokens.len() {
-        let expected = format!("{} entries, one a token", vocabulary.tokens.len());
+        let expected = format!("{} entries, one per token", vocabulary.tokens.len());
         return Err(metadata.wrong(SCORES, expected, scores.len().to_string()));
     }
     let prefix = metadata.flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);

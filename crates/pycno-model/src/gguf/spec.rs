@@ -100,8 +100,8 @@ fn layers(file: &Gguf<'_>) -> Result<Vec<LayerSpec>, ModelError> {
         let expected = format!("a divisor of {n_heads} query heads");
         return Err(metadata.wrong(kv_key, expected, n_kv_heads.to_string()));
     }
-    let d_hidden = metadata.extent("llama.feed_forward_length")?;
-    Ok(vec![LayerSpec { n_heads, n_kv_heads, d_hidden }; n_layers])
+    let d_ffn = metadata.extent("llama.feed_forward_length")?;
+    Ok(vec![LayerSpec { n_heads, n_kv_heads, d_ffn }; n_layers])
 }
 
 fn d_head(metadata: &Metadata, d_model: usize, n_heads: usize) -> Result<usize, ModelError> {
@@ -202,7 +202,7 @@ mod tests {
         let bytes = fixture.bytes();
         let file = Gguf::parse(std::path::Path::new("a.gguf"), &bytes).unwrap();
         let spec = read(&file).unwrap();
-        let layer = LayerSpec { n_heads: 4, n_kv_heads: 2, d_hidden: 6 };
+        let layer = LayerSpec { n_heads: 4, n_kv_heads: 2, d_ffn: 6 };
         assert_eq!((spec.vocab, spec.d_model, spec.d_head), (5, 16, 4));
         assert_eq!(spec.layers, [layer]);
         assert_eq!((spec.norm_eps, spec.rope.theta, spec.max_positions), (1e-5, 10000.0, 32));

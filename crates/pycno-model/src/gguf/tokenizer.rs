@@ -107,7 +107,7 @@ impl<'a> Vocabulary<'a> {
         let types = metadata.integers(TYPES)?;
         for (key, len) in [(TOKENS, Some(tokens.len())), (TYPES, types.map(<[i64]>::len))] {
             if let Some(len) = len.filter(|len| *len != vocab) {
-                let expected = format!("{vocab} entries, one a row of token_embd.weight");
+                let expected = format!("{vocab} entries, one per row of token_embd.weight");
                 return Err(metadata.wrong(key, expected, len.to_string()));
             }
         }

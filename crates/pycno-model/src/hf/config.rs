@@ -178,7 +178,7 @@ fn layer(keys: &Keys<'_>, family: &Family) -> Result<LayerSpec, ModelError> {
         let expected = format!("a multiple of num_key_value_heads ({n_kv_heads})");
         return Err(keys.wrong("num_attention_heads", &expected));
     }
-    Ok(LayerSpec { n_heads, n_kv_heads, d_hidden: keys.size("intermediate_size")? })
+    Ok(LayerSpec { n_heads, n_kv_heads, d_ffn: keys.size("intermediate_size")? })
 }
 
 fn d_head(keys: &Keys<'_>, n_heads: usize) -> Result<usize, ModelError> {
@@ -274,7 +274,7 @@ fn uniform_layer(spec: &ModelSpec, family: &Family) -> Result<LayerSpec, ModelEr
     let what: Vec<&str> = [
         ("n_heads", differs(|layer| layer.n_heads)),
         ("n_kv_heads", differs(|layer| layer.n_kv_heads)),
-        ("d_hidden", differs(|layer| layer.d_hidden)),
+        ("d_ffn", differs(|layer| layer.d_ffn)),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))
@@ -286,7 +286,7 @@ fn set_shape(config: &mut Map<String, Value>, spec: &ModelSpec, layer: LayerSpec
     for (key, value) in [
         ("vocab_size", spec.vocab),
         ("hidden_size", spec.d_model),
-        ("intermediate_size", layer.d_hidden),
+        ("intermediate_size", layer.d_ffn),
         ("num_hidden_layers", spec.layers.len()),
         ("num_attention_heads", layer.n_heads),
         ("num_key_value_heads", layer.n_kv_heads),
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn absent_keys_mean_what_transformers_takes_them_to_mean() {
-        let layer = LayerSpec { n_heads: 4, n_kv_heads: 4, d_hidden: 6 };
+        let layer = LayerSpec { n_heads: 4, n_kv_heads: 4, d_ffn: 6 };
         let expect = ModelSpec {
             vocab: 10,
             d_model: 8,
@@ -454,7 +454,7 @@ mod tests {
             "bos_token_id": 1, "layer_types": ["full_attention", "full_attention"], "dtype": "float16",
         }));
         let mut student = read(&json!({ "head_dim": 2 })).unwrap();
-        student.layers = vec![LayerSpec { n_heads: 2, n_kv_heads: 1, d_hidden: 5 }; 3];
+        student.layers = vec![LayerSpec { n_heads: 2, n_kv_heads: 1, d_ffn: 5 }; 3];
         student.tied = true;
         let config = with_spec(&student, &original, "bfloat16").unwrap();
         for (key, value) in [
@@ -489,13 +489,13 @@ mod tests {
         };
         let plain = read(&json!({})).unwrap();
         let mut differing = plain.clone();
-        differing.layers[1].d_hidden = 4;
-        let expect = "layers differ in d_hidden; the llama format cannot express it";
+        differing.layers[1].d_ffn = 4;
+        let expect = "layers differ in d_ffn; the llama format cannot express it";
         assert_eq!(refusal(&differing), expect);
         let windowed = ModelSpec { window: Some(4), ..plain.clone() };
         assert!(refusal(&windowed).contains("cannot express"));
         let mut odd = plain;
-        odd.layers = vec![LayerSpec { n_heads: 3, n_kv_heads: 3, d_hidden: 6 }; 2];
+        odd.layers = vec![LayerSpec { n_heads: 3, n_kv_heads: 3, d_ffn: 6 }; 2];
         assert!(refusal(&odd).contains("no multiple of 3 heads"));
     }
 }

@@ -73,7 +73,7 @@ impl Written {
     pub(super) fn shard(&self, checkpoint: &Checkpoint) {
         fs::remove_file(self.folder.join("model.safetensors")).unwrap();
         let file =
-            |name: &str| if names::is_table(name) { "a.safetensors" } else { "b.safetensors" };
+            |name: &str| if names::is_embedding(name) { "a.safetensors" } else { "b.safetensors" };
         let mut map = BTreeMap::new();
         for wanted in ["a.safetensors", "b.safetensors"] {
             let part = checkpoint.tensors.iter().filter(|(name, _)| file(name) == wanted);

@@ -318,7 +318,7 @@ mod tests {
 
     fn map_of(checkpoint: &Checkpoint) -> BTreeMap<String, String> {
         let file =
-            |name: &str| if names::is_table(name) { "a.safetensors" } else { "b.safetensors" };
+            |name: &str| if names::is_embedding(name) { "a.safetensors" } else { "b.safetensors" };
         checkpoint.tensors.keys().map(|name| (name.clone(), file(name).to_owned())).collect()
     }
 

@@ -300,10 +300,10 @@ mod tests {
     fn a_refused_model_leaves_nothing_behind() {
         let (place, folder) = target();
         let mut checkpoint = fixture::checkpoint(&json!({}));
-        checkpoint.spec.layers[1].d_hidden = 4;
+        checkpoint.spec.layers[1].d_ffn = 4;
         checkpoint.tensors = fixture::tensors(&checkpoint.spec);
         let message = write(&checkpoint, &folder, SaveDtype::F32).unwrap_err().to_string();
-        assert!(message.contains("layers differ in d_hidden"), "{message}");
+        assert!(message.contains("layers differ in d_ffn"), "{message}");
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
     }
 

@@ -115,7 +115,7 @@ pub fn sparsegpt(
     let factor = Factor::of(inputs, options.damping)?;
     let weight = without(&factor.dead, weight);
     let swept = Sweep::over(&weight, &factor, pattern, options.block);
-    let weight = less(&weight, &swept.moved);
+    let weight = subtract(&weight, &swept.moved);
     finite(&weight, n)?;
     Ok(SparseLayer {
         weight,
@@ -170,7 +170,7 @@ fn without(dead: &[bool], weight: &[f32]) -> Vec<f32> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the result is stored in f32")]
-fn less(weight: &[f32], moved: &[f64]) -> Vec<f32> {
+fn subtract(weight: &[f32], moved: &[f64]) -> Vec<f32> {
     weight.iter().zip(moved).map(|(w, moved)| (f64::from(*w) - moved) as f32).collect()
 }
 

@@ -60,16 +60,16 @@ impl<'a> Sweep<'a> {
         let block = pattern.whole_groups(block);
         for start in (0..factor.n()).step_by(block) {
             let columns = start..(start + block).min(factor.n());
-            let mut block = sweep.arrived(columns);
+            let mut block = sweep.load_block(columns);
             sweep.choose(&mut block);
             sweep.error += block.prune(pattern);
-            sweep.leave(&block);
+            sweep.store_block(&block);
         }
         sweep
     }
 
     /// The block's weights after all that the columns to its left moved.
-    fn arrived(&self, columns: Range<usize>) -> Block {
+    fn load_block(&self, columns: Range<usize>) -> Block {
         let (n, width) = (self.factor.n(), columns.len());
         let upper = self.factor.inverse(columns.clone());
         let corner = MatRef::from_row_major_slice(&upper, width, width);
@@ -107,7 +107,7 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    fn leave(&mut self, block: &Block) {
+    fn store_block(&mut self, block: &Block) {
         let (n, columns) = (self.factor.n(), block.columns.clone());
         let moved = self.moved.par_chunks_exact_mut(n).zip(self.weight.par_chunks_exact(n));
         moved.zip(block.weight.par_chunks_exact(columns.len())).for_each(|((moved, old), new)| {
@@ -135,7 +135,7 @@ impl Block {
         let walk = Walk { upper, diagonal, pattern, leaf: pattern.whole_groups(LEAF) };
         let weight = self.weight.par_chunks_mut(ROWS * width);
         let tasks = weight.zip(self.kept.par_chunks_mut(ROWS * width));
-        let errors: Vec<f64> = tasks.map(|(weight, kept)| walk.go(weight, kept)).collect();
+        let errors: Vec<f64> = tasks.map(|(weight, kept)| walk.prune_row(weight, kept)).collect();
         // Added in the order of the rows, whatever thread was first.
         errors.iter().sum()
     }
@@ -143,7 +143,7 @@ impl Block {
 
 impl Walk<'_> {
     /// Prunes some rows; gives the sum of squared errors.
-    fn go(&self, weight: &mut [f64], kept: &mut [bool]) -> f64 {
+    fn prune_row(&self, weight: &mut [f64], kept: &mut [bool]) -> f64 {
         let width = self.diagonal.len();
         let mut errors = vec![0.0; weight.len()];
         for start in (0..width).step_by(self.leaf) {
@@ -152,7 +152,7 @@ impl Walk<'_> {
             for ((weight, kept), errors) in rows.zip(errors.chunks_exact_mut(width)) {
                 self.prune(weight, kept, errors, leaf.clone());
             }
-            self.spread(weight, &errors, leaf);
+            self.propagate_errors(weight, &errors, leaf);
         }
         errors.iter().map(|error| error * error).sum()
     }
@@ -178,7 +178,7 @@ impl Walk<'_> {
     }
 
     /// `weight[:, right] -= errors[:, leaf] U[leaf, right]` for what is right of the leaf.
-    fn spread(&self, weight: &mut [f64], errors: &[f64], leaf: Range<usize>) {
+    fn propagate_errors(&self, weight: &mut [f64], errors: &[f64], leaf: Range<usize>) {
         let width = self.diagonal.len();
         let (rows, rest) = (weight.len() / width, width - leaf.end);
         let errors = MatRef::from_row_major_slice(errors, rows, width);

@@ -253,7 +253,7 @@ fn weights_that_stay_move_and_weights_that_go_are_zero() {
 
 #[test]
 fn inputs_that_do_not_go_together_give_block_wise_magnitude() {
-    // One token an input: H is a multiple of the identity.
+    // One token per input: H is a multiple of the identity.
     let n = 20;
     let mut gram = Gram::new(n);
     let inputs: Vec<f32> = (0..n * n).map(|i| f32::from(u8::from(i % (n + 1) == 0))).collect();

@@ -1,4 +1,4 @@
-//! Density with its interval, a row a model.
+//! Density with its interval, a row per model.
 
 use pycno_density::Effective;
 use pycno_record::{ModelRecord, Record, Role};

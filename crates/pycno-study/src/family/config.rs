@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{StudyError, overrides};
 
-/// Models of one recipe: one a size and budget.
+/// Models of one recipe: one per size and budget.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FamilyConfig {
@@ -52,7 +52,7 @@ pub struct FamilyData {
     pub source: String,
     /// Whose tokenizer: `lab`, or a model's folder.
     pub tokenizer: String,
-    /// Tokens a sequence.
+    /// Tokens per sequence.
     pub length: usize,
     /// Sequences from the beginning of the text that watch the runs and are not trained on.
     pub held_out: usize,
@@ -84,7 +84,7 @@ pub struct FamilyTrain {
     pub batch: Batch,
     /// How long the learning rate rises; in tokens, so that all budgets share it.
     pub warmup: TokenCount,
-    /// How long it falls again: a share of each budget, or tokens.
+    /// How long it decays again: a share of each budget, or tokens.
     pub decay: Option<Phase>,
     /// Pull of the blocks' matrices towards 0.
     pub weight_decay: Option<WeightDecay>,
@@ -100,7 +100,7 @@ pub struct FamilyTrain {
 pub struct FamilyEval {
     /// Names of shipped tasks, or paths of task files ending in `.toml`.
     pub tasks: Vec<String>,
-    /// At most so many items a task; absent: all.
+    /// At most so many items per task; absent: all.
     pub limit: Option<usize>,
     /// Task by task, whose loss stands beside its score in `runs.csv`: the loss of steps and answer written
     /// out (the conditional loss of the Densing Law) rather than of the bare answer. Absent: its own.
@@ -123,7 +123,7 @@ pub struct SizeConfig {
     /// Key/value heads.
     pub kv_heads: usize,
     /// FFN width.
-    pub d_hidden: usize,
+    pub d_ffn: usize,
     /// Width of a head; `d_model / heads` where absent.
     pub d_head: Option<usize>,
     /// Its own budgets of tokens, instead of those all sizes share.
@@ -175,8 +175,7 @@ pub fn parse(text: &str, path: &Path) -> Result<FamilyConfig, StudyError> {
 impl FamilyConfig {
     /// The shape of a size.
     pub fn spec(&self, size: &SizeConfig, vocab: usize) -> ModelSpec {
-        let layer =
-            LayerSpec { n_heads: size.heads, n_kv_heads: size.kv_heads, d_hidden: size.d_hidden };
+        let layer = LayerSpec { n_heads: size.heads, n_kv_heads: size.kv_heads, d_ffn: size.d_ffn };
         ModelSpec {
             vocab,
             d_model: size.d_model,
@@ -276,8 +275,8 @@ fn check(config: &FamilyConfig) -> Result<(), StudyError> {
 }
 
 fn check_shape(size: &SizeConfig) -> Result<(), StudyError> {
-    let SizeConfig { name, d_model, layers, heads, kv_heads, d_hidden, d_head, .. } = size;
-    let parts = [d_model, layers, heads, kv_heads, d_hidden];
+    let SizeConfig { name, d_model, layers, heads, kv_heads, d_ffn, d_head, .. } = size;
+    let parts = [d_model, layers, heads, kv_heads, d_ffn];
     let d_head = d_head.unwrap_or_else(|| d_model.checked_div(*heads).unwrap_or(0));
     let fits = parts.iter().all(|part| **part > 0)
         && heads.is_multiple_of(*kv_heads)

@@ -1,4 +1,4 @@
-//! One size of a family: first weights, one stable run, a fall for every budget, scores.
+//! One size of a family: first weights, one stable run, a decay for every budget, scores.
 
 use std::path::{Path, PathBuf};
 
@@ -101,7 +101,7 @@ impl<'a> Member<'a> {
         Ok(steps as f64 * self.step_cost(seq))
     }
 
-    /// `6 N` operations a token; the head counts, lookups do not.
+    /// `6 N` operations per token; the head counts, lookups do not.
     fn step_cost(&self, seq: usize) -> f64 {
         let weights = self.params.0 + (self.spec.vocab * self.spec.d_model) as f64;
         6.0 * weights * self.training.tokens_a_step(seq) as f64
@@ -145,7 +145,7 @@ impl<'a> Member<'a> {
     }
 
     fn stage(&self, shared: &Shared<'_>, tokens: TokenCount) -> Result<StageId, StudyError> {
-        let device = shared.run.around.device.to_string();
+        let device = shared.run.environment.device.to_string();
         let settings = (&self.spec, self.of(tokens), self.seeded.seed, device);
         let hash = &shared.train.manifest.hash;
         StageId::new(&self.name(tokens), &settings, &[hash, shared.tokenizer.hash()])
@@ -178,7 +178,7 @@ impl<'a> Member<'a> {
             }
         };
         let context = TrainContext {
-            device: shared.run.around.device.open()?,
+            device: shared.run.environment.device.open()?,
             seed: seed.split("order"),
             checkpoint_dir: &work,
             held_out: Some(HeldOut {
@@ -213,7 +213,7 @@ impl<'a> Member<'a> {
         done: &Recovered,
     ) -> Result<(), Failed> {
         let id = self.stage(shared, tokens)?;
-        let device = shared.run.around.device.open()?;
+        let device = shared.run.environment.device.open()?;
         let model = Decoder::new(&done.student, &device).map_err(StudyError::from)?;
         let summary = Summary {
             tokens: done.steps.last().map_or(TokenCount(0), |step| step.tokens),
@@ -263,7 +263,7 @@ fn outcomes(
     name: &str,
 ) -> Result<Vec<TaskOutcome>, StudyError> {
     let checkpoint = hf::read(folder)?;
-    let device = shared.run.around.device;
+    let device = shared.run.environment.device;
     let settings = (asked(&shared.tasks), device.to_string());
     let inputs = [&fingerprint(&checkpoint), shared.tokenizer.hash()];
     let id = StageId::new(&format!("{name}-eval"), &settings, &inputs)?;

@@ -1,6 +1,6 @@
 //! Families: models of one recipe at several sizes and budgets, trained from scratch and scored.
 //!
-//! What a ruler is fitted on. Every size is one stable run with a fall for every budget; sizes run side
+//! What a ruler is fitted on. Every size is one stable run with a decay for every budget; sizes run side
 //! by side, each on its share of the threads, since a small model cannot keep many busy.
 
 mod config;
@@ -102,10 +102,10 @@ fn shared<'a>(
     watch.begin("texts", 1);
     let files = match config.data.tokenizer.as_str() {
         "lab" => lab::tokenizer_files(),
-        folder => hf::read(&run.around.place(folder, &file.folder)?)?.files,
+        folder => hf::read(&run.environment.place(folder, &file.folder)?)?.files,
     };
     let tokenizer = Tokenizer::from_files(&files)?;
-    let corpus = run.around.corpus(&config.data.source, &file.folder)?;
+    let corpus = run.environment.corpus(&config.data.source, &file.folder)?;
     let packed = pack(&corpus, &tokenizer, config.data.length + 1)?;
     let (offset_sequences, sequences) = (0, config.data.held_out);
     let held_out = packed.slice(Role::Calibration, Slice { offset_sequences, sequences })?;
@@ -124,7 +124,8 @@ fn shared<'a>(
 fn tasks(file: &FamilyFile, run: &Run) -> Result<Vec<TaskItems>, StudyError> {
     let config = &file.config;
     let selection = Selection { limit: config.eval.limit, seed: config.family.seed.split("items") };
-    let load = |name: &String| run.around.items(&shipped::task(name, &file.folder)?, selection);
+    let load =
+        |name: &String| run.environment.items(&shipped::task(name, &file.folder)?, selection);
     config.eval.tasks.iter().map(load).collect()
 }
 

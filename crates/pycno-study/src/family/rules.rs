@@ -42,7 +42,7 @@ pub struct RateRule {
     pub power: f64,
 }
 
-/// More sequences a step than any model of a ladder is trained with.
+/// More sequences per step than any model of a ladder is trained with.
 const MOST_SEQUENCES: f64 = 65536.0;
 
 impl Batch {

@@ -2,7 +2,7 @@
 
 use super::{FamilyConfig, Trained};
 
-/// One row a model: `run,suite,cluster,params,tokens`, then loss and score of every task.
+/// One row per model: `run,suite,cluster,params,tokens`, then loss and score of every task.
 pub(super) fn runs(config: &FamilyConfig, trained: &[Trained]) -> String {
     let tasks = trained.first().map_or(&[][..], |first| &first.scores);
     let columns = tasks.iter().map(|score| format!(",loss:{0},score:{0}", score.task));

@@ -1,13 +1,13 @@
-//! Branched decays: one stable run, and from it a fall for every budget of tokens.
+//! Branched decays: one stable run, and from it a decay for every budget of tokens.
 //!
-//! A run of WSD is the same up to where it begins to fall, whatever its budget, so several budgets cost
+//! A run of WSD is the same up to where its decay begins, whatever its budget, so several budgets cost
 //! little more than the largest (Haegele et al. 2024, [arXiv:2405.18392](https://arxiv.org/abs/2405.18392),
 //! section 5).
 
 use pycno_model::Checkpoint;
 use pycno_units::TokenCount;
 
-use super::{Leg, Recovered, TrainContext, Training, identity::run_hash};
+use super::{Recovered, Segment, TrainContext, Training, identity::run_hash};
 use crate::{Objective, TrainConfig, TrainError, checkpoint};
 
 /// Trains a student on several budgets of tokens, the least first; each ends in the same bits as
@@ -32,25 +32,26 @@ pub fn train_branches<E: From<TrainError>>(
     let every = config.checkpoint_every.get();
     let mut budgets = budgets.to_vec();
     budgets.sort_unstable();
-    let trunk = Training::new(student, data, objective, config, (&device, seed))?;
+    let stable = Training::new(student, data, objective, config, (&device, seed))?;
     let hash = run_hash(student, data, (objective.name(), config, seed))?;
     let hash = format!("{hash} without decay");
     let folder = checkpoint_dir.join("stable");
-    let mut leg = Leg { folder: &folder, hash, every, held_out: None, on_step };
-    let mut trunk = leg.resumed(trunk.without_decay(), &device)?;
+    let mut segment = Segment { folder: &folder, hash, every, held_out: None, on_step };
+    let mut stable = segment.resumed(stable.without_decay(), &device)?;
     for tokens in budgets {
-        let end = trunk.branch(tokens)?.schedule().stable();
-        if trunk.taken() > end {
-            return Err(TrainError::Branch { tokens, end, taken: trunk.taken() }.into());
+        let end = stable.branch(tokens)?.schedule().stable();
+        if stable.taken() > end {
+            return Err(TrainError::Branch { tokens, end, taken: stable.taken() }.into());
         }
-        trunk = leg.advance(trunk, end)?;
+        stable = segment.advance(stable, end)?;
         let own = TrainConfig { tokens, ..config.clone() };
         let folder = checkpoint_dir.join(tokens.0.to_string());
         let hash = run_hash(student, data, (objective.name(), &own, seed))?;
-        let mut fall = Leg { folder: &folder, hash, every, held_out, on_step: leg.on_step };
-        let branch = fall.resumed(trunk.branch(tokens)?, &device)?;
+        let mut decay =
+            Segment { folder: &folder, hash, every, held_out, on_step: segment.on_step };
+        let branch = decay.resumed(stable.branch(tokens)?, &device)?;
         let steps = branch.steps();
-        on_branch(tokens, fall.advance(branch, steps)?.recovered(student))?;
+        on_branch(tokens, decay.advance(branch, steps)?.recovered(student))?;
         checkpoint::remove(&folder)?;
     }
     Ok(())

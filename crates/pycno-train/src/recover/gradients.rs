@@ -62,17 +62,17 @@ pub(super) fn micro_gradients(
     let [rows, seq, d_model] = hidden.dims();
     let plain = hidden.clone().inner().reshape([rows * seq, d_model]);
     let outputs = StudentOutputs { hidden: plain, head, batch };
-    let Gradients { loss, d_hidden, d_head, metrics } = objective.gradients(outputs)?;
-    let d_hidden = scaled(d_hidden, share).reshape([rows, seq, d_model]);
-    let mut tape = surrogate(hidden, d_hidden).backward();
+    let Gradients { loss, grad_hidden, grad_head, metrics } = objective.gradients(outputs)?;
+    let grad_hidden = scaled(grad_hidden, share).reshape([rows, seq, d_model]);
+    let mut tape = surrogate(hidden, grad_hidden).backward();
     let mut gradients = GradientsParams::from_module(&mut tape, &tracked);
-    let (id, d_head) = student.head_gradient(scaled(d_head, share));
+    let (id, grad_head) = student.head_gradient(scaled(grad_head, share));
     // A tied head is the embedding, which has a gradient already.
-    let d_head = match gradients.remove::<2>(id) {
-        Some(d_embedding) => d_embedding + d_head,
-        None => d_head,
+    let grad_head = match gradients.remove::<2>(id) {
+        Some(grad_embedding) => grad_embedding + grad_head,
+        None => grad_head,
     };
-    gradients.register(id, d_head);
+    gradients.register(id, grad_head);
     Ok((Measured { loss, metrics }, gradients))
 }
 

@@ -53,7 +53,7 @@ pub struct StepEvent {
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// Where and how a run takes place. There is no clock: who wants tokens a second takes the time in
+/// Where and how a run takes place. There is no clock: who wants tokens per second takes the time in
 /// `on_step`.
 #[expect(missing_debug_implementations, reason = "holds a closure")]
 pub struct TrainContext<'a> {
@@ -90,14 +90,15 @@ pub fn train(
     let TrainContext { device, seed, checkpoint_dir: folder, held_out, on_step } = ctx;
     let training = Training::new(student, data, objective, config, (&device, seed))?;
     let hash = run_hash(student, data, (objective.name(), config, seed))?;
-    let mut leg = Leg { folder, hash, every: config.checkpoint_every.get(), held_out, on_step };
-    let training = leg.resumed(training, &device)?;
+    let mut segment =
+        Segment { folder, hash, every: config.checkpoint_every.get(), held_out, on_step };
+    let training = segment.resumed(training, &device)?;
     let steps = training.steps();
-    Ok(leg.advance(training, steps)?.recovered(student))
+    Ok(segment.advance(training, steps)?.recovered(student))
 }
 
 /// A part of a run, from checkpoint to checkpoint.
-struct Leg<'a, 'b> {
+struct Segment<'a, 'b> {
     folder: &'b Path,
     hash: String,
     every: u64,
@@ -105,7 +106,7 @@ struct Leg<'a, 'b> {
     on_step: &'b mut dyn FnMut(&StepEvent),
 }
 
-impl Leg<'_, '_> {
+impl Segment<'_, '_> {
     /// Takes up the latest checkpoint, if there is one.
     fn resumed<'t>(
         &self,

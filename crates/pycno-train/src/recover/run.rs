@@ -82,7 +82,7 @@ impl<'a> Training<'a> {
         self.run.schedule
     }
 
-    /// The same run without its fall.
+    /// The same run without its decay.
     pub(super) fn without_decay(self) -> Self {
         let schedule = self.run.schedule.without_decay();
         Self { run: Run { schedule, ..self.run }, ..self }

@@ -93,7 +93,7 @@ impl Found {
         })
     }
 
-    /// A row a forecast and effective size; the estimate only where its interval is narrow.
+    /// A row per forecast and effective size; the estimate only where its interval is narrow.
     fn readable(&self, arguments: &DeviceArguments) -> String {
         let (fits, at) = (arguments.fits, arguments.at);
         let is_wide = self.effective.is_wide();

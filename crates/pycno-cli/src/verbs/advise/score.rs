@@ -61,7 +61,7 @@ fn loss(drawn: &DrawnLaw<'_>, target: Score) -> anyhow::Result<Quantity> {
     let found = settled(loss_needed(drawn, target))?;
     Ok(Quantity {
         key: "loss",
-        name: "loss, nats a token".to_owned(),
+        name: "loss, nats per token".to_owned(),
         unit: Unit::Nats,
         found: found.map(|loss| Amount::of(&loss, |loss| loss.0)),
     })
@@ -107,7 +107,7 @@ fn cheapest(drawn: &DrawnLaw<'_>, target: Score) -> anyhow::Result<[Quantity; 3]
     ])
 }
 
-/// A row a quantity; those that this kind of law does not tell are named below.
+/// A row per quantity; those that this kind of law does not tell are named below.
 fn readable(quantities: &[Quantity], law: &str, target: Score) -> String {
     let of_kind = |quantity: &&Quantity| quantity.found.as_ref().is_err_and(Nothing::is_of_kind);
     let (untold, told): (Vec<_>, Vec<_>) = quantities.iter().partition(of_kind);

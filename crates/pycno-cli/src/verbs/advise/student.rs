@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 use pycno_density::{
-    Bar, Binding, DensityError, Interval, Native, Planned, Reach, STUDENT_ASSUMPTIONS, Teacher,
-    Worth, worth_keeping,
+    Bar, Binding, DensityError, FromScratch, Interval, Planned, Reach, STUDENT_ASSUMPTIONS,
+    Teacher, Worth, worth_keeping,
 };
 use pycno_units::Score;
 use serde_json::{Value, json};
@@ -25,17 +25,20 @@ pub(super) fn student(arguments: &StudentArguments) -> anyhow::Result<()> {
     let law = Law::new(&arguments.law)?;
     let teacher = Teacher { params: arguments.teacher_params, score };
     let size = arguments.student_params;
-    let weighed = |native| worth_keeping(&law.drawn(), teacher, size, native).map(reached);
-    let native = native(arguments)?;
-    let bars = match weighed(native)? {
-        Ok(worth) => Ok(Bars::new(&worth, |density| weighed(Native { density, ..native }))?),
+    let weighed =
+        |from_scratch| worth_keeping(&law.drawn(), teacher, size, from_scratch).map(reached);
+    let from_scratch = from_scratch(arguments)?;
+    let bars = match weighed(from_scratch)? {
+        Ok(worth) => {
+            Ok(Bars::new(&worth, |density| weighed(FromScratch { density, ..from_scratch }))?)
+        }
         Err(nothing) => Err(nothing),
     };
     if arguments.law.json {
         let mut all = law.document();
         all["teacher"] = json!({ "params": teacher.params.0, "score_percent": score.percent() });
         all["student_params"] = size.0.into();
-        all["native_date"] = arguments.at.map(|date| date.to_string()).into();
+        all["from_scratch_date"] = arguments.at.map(|date| date.to_string()).into();
         all["worth"] = bars.as_ref().map_or_else(Nothing::document, Bars::document);
         all["assumptions"] = assumptions(&STUDENT_ASSUMPTIONS);
         return show_json(&all);
@@ -48,12 +51,12 @@ pub(super) fn student(arguments: &StudentArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The native model: of the ruler's own family, or of a trend at a date.
-fn native(arguments: &StudentArguments) -> anyhow::Result<Native> {
+/// The model from scratch: of the ruler's own family, or of a trend at a date.
+fn from_scratch(arguments: &StudentArguments) -> anyhow::Result<FromScratch> {
     let Some((census, at)) = arguments.trend.as_deref().zip(arguments.at) else {
-        return Ok(Native::on_ruler());
+        return Ok(FromScratch::on_ruler());
     };
-    Native::on_trend(&fitted(census)?, at).with_context(|| format!("--at {at}"))
+    FromScratch::on_trend(&fitted(census)?, at).with_context(|| format!("--at {at}"))
 }
 
 fn none(teacher: Teacher, nothing: &Nothing) -> String {
@@ -67,9 +70,9 @@ fn none(teacher: Teacher, nothing: &Nothing) -> String {
 /// Both bars as quantities.
 struct Bars {
     teacher: Row,
-    native: Row,
-    /// The native model's bar at the lower and at the upper end of its density's interval.
-    native_ends: Vec<(&'static str, Row)>,
+    from_scratch: Row,
+    /// The from-scratch model's bar at the lower and at the upper end of its density's interval.
+    from_scratch_ends: Vec<(&'static str, Row)>,
     reach: Option<Reach>,
     binding: Binding,
     /// Whether the intervals of the two densities leave no doubt about which binds.
@@ -114,47 +117,51 @@ impl Row {
 }
 
 impl Bars {
-    /// `at` weighs a native model of another density.
+    /// `at` weighs a model from scratch of another density.
     fn new(
         worth: &Worth,
         at: impl Fn(f64) -> Result<Result<Worth, Nothing>, DensityError>,
     ) -> anyhow::Result<Self> {
         let teacher = Amount::of(&worth.teacher_density, |x| x).with(worth.teacher_outside);
-        let Native { density: value, low, high, reach } = worth.native;
+        let FromScratch { density: value, low, high, reach } = worth.from_scratch;
         let interval = reach.map(|_| Interval { low, high, level: 0.95, undefined: 0.0 });
-        let native = Amount { value, interval, outside: None };
-        let mut native_ends = Vec::new();
+        let from_scratch = Amount { value, interval, outside: None };
+        let mut from_scratch_ends = Vec::new();
         for (end, density) in [("low", low), ("high", high)] {
             let worth = density.map(&at).transpose()?.and_then(Result::ok);
-            native_ends.extend(worth.map(|worth| {
-                let density = Amount { value: worth.native.density, interval: None, outside: None };
-                (end, Row::new(&worth.better_than_native, density))
+            from_scratch_ends.extend(worth.map(|worth| {
+                let density =
+                    Amount { value: worth.from_scratch.density, interval: None, outside: None };
+                (end, Row::new(&worth.better_than_from_scratch, density))
             }));
         }
         Ok(Self {
-            native_ends,
-            is_certain: are_apart(&teacher, &native),
+            from_scratch_ends,
+            is_certain: are_apart(&teacher, &from_scratch),
             teacher: Row::new(&worth.denser_than_teacher, teacher),
-            native: Row::new(&worth.better_than_native, native),
+            from_scratch: Row::new(&worth.better_than_from_scratch, from_scratch),
             reach,
             binding: worth.binding,
         })
     }
 
     fn shown(&self) -> Vec<&Amount> {
-        let ends = self.native_ends.iter().map(|(_, row)| row);
-        [&self.teacher, &self.native].into_iter().chain(ends).flat_map(Row::amounts).collect()
+        let ends = self.from_scratch_ends.iter().map(|(_, row)| row);
+        [&self.teacher, &self.from_scratch].into_iter().chain(ends).flat_map(Row::amounts).collect()
     }
 
     fn readable(&self, arguments: &StudentArguments, teacher: Teacher, law: &str) -> String {
         let title = format!("a student of {} must beat", arguments.student_params);
         let score = format!("least score on {law}");
         let Teacher { params, score: taught } = teacher;
-        let native = arguments.at.map_or("a native model of the ruler's family".to_owned(), |at| {
-            format!("a native model of {at}")
-        });
-        let mut own = self.native.cells(&native, self.reach.map_or_else(String::new, trend::reach));
-        if self.native.density.is_wide() {
+        let from_scratch =
+            arguments.at.map_or("a model from scratch of the ruler's family".to_owned(), |at| {
+                format!("a model from scratch of {at}")
+            });
+        let mut own = self
+            .from_scratch
+            .cells(&from_scratch, self.reach.map_or_else(String::new, trend::reach));
+        if self.from_scratch.density.is_wide() {
             // The interval of this score is that of the ruler at a density that is not shown.
             own[3..].fill(String::new());
             "-".clone_into(&mut own[3]);
@@ -165,7 +172,7 @@ impl Bars {
         rows.push(self.teacher.cells(&format!("its teacher: {params}, {taught}"), String::new()));
         rows.push(own);
         rows.extend(
-            self.native_ends
+            self.from_scratch_ends
                 .iter()
                 .map(|(end, row)| row.cells(&format!("  at the {end} end of that"), String::new())),
         );
@@ -175,7 +182,7 @@ impl Bars {
     fn verdict(&self) -> String {
         let which = match self.binding {
             Binding::Teacher => "The teacher's density is the higher bar",
-            Binding::Native => "The native model's density is the higher bar",
+            Binding::FromScratch => "The from-scratch model's density is the higher bar",
         };
         let sure = if self.is_certain {
             ", whatever the densities within their intervals."
@@ -186,7 +193,7 @@ impl Bars {
     }
 
     fn document(&self) -> Value {
-        let ends = self.native_ends.iter().map(|(end, row)| {
+        let ends = self.from_scratch_ends.iter().map(|(end, row)| {
             let mut document = row.document();
             document["of"] = (*end).into();
             document
@@ -194,11 +201,11 @@ impl Bars {
         json!({
             "answer": "reached",
             "denser_than_teacher": self.teacher.document(),
-            "better_than_native": self.native.document(),
-            "native_ends": ends.collect::<Value>(),
-            "native_reach": self.reach.map(|reach| trend::reach_document(reach).0),
-            "native_reach_days": self.reach.map(|reach| trend::reach_document(reach).1),
-            "binding": if self.binding == Binding::Teacher { "teacher" } else { "native" },
+            "better_than_from_scratch": self.from_scratch.document(),
+            "from_scratch_ends": ends.collect::<Value>(),
+            "from_scratch_reach": self.reach.map(|reach| trend::reach_document(reach).0),
+            "from_scratch_reach_days": self.reach.map(|reach| trend::reach_document(reach).1),
+            "binding": if self.binding == Binding::Teacher { "teacher" } else { "from-scratch" },
             "is_certain": self.is_certain,
         })
     }

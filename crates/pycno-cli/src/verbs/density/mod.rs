@@ -51,7 +51,7 @@ pub(crate) fn density(arguments: &DensityArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A row a task, the mean last.
+/// A row per task, the mean last.
 fn readable(weighing: &Weighing) -> String {
     let head = ["task", "score", "effective size", "density", "95 % interval", "dlnN/dS", "note"];
     let mut rows = vec![table::row(head)];

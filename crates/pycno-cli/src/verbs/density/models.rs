@@ -69,7 +69,7 @@ pub(super) fn density(
     Ok(())
 }
 
-/// A row a model, or a row a task where several tasks have no mean.
+/// A row per model, or a row per task where several tasks have no mean.
 fn readable(weighed: &[Weighed]) -> String {
     let head =
         ["model", "size", "of", "score", "effective size", "density", "95 % interval", "note"];

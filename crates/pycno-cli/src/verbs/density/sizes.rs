@@ -50,7 +50,7 @@ fn scaled(of: &Interval, factor: f64) -> Interval {
     Interval { low: end(of.low), high: end(of.high), ..*of }
 }
 
-/// A row a rule and reading.
+/// A row per rule and reading.
 pub(super) fn readable(weighing: &Weighing, sizes: &[(SizeRule, ParamCount)]) -> String {
     let mut rows = vec![table::row(["size counted as", "size", "of", "density", "95 % interval"])];
     for (rule, size) in sizes {

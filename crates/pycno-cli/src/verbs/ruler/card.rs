@@ -14,7 +14,7 @@ pub(super) fn readable(
     let mut text = String::new();
     if let Some(loss) = &card.loss {
         let held = |error: f64| format!("{:+.2}%", 100.0 * error);
-        text += &fit("loss against size and tokens", loss, "nats a token", held);
+        text += &fit("loss against size and tokens", loss, "nats per token", held);
         text += &loss.repeated.as_ref().map_or_else(String::new, repeated);
         text += &loss_minima(loss, others, chosen);
     }
@@ -99,7 +99,7 @@ fn minima(card: &FitCard) -> String {
     listed(card, &parameters)
 }
 
-/// A row a minimum.
+/// A row per minimum.
 fn listed<N: ToString>(card: &FitCard, constants: &[Vec<(N, f64)>]) -> String {
     let mut head = table::row(["minimum", "cost", "starts", "chosen", "close"]);
     head.extend(constants.iter().max_by_key(|of| of.len()).into_iter().flatten().map(name));

@@ -33,8 +33,8 @@ fn spec(tied: bool) -> ModelSpec {
         d_model: 16,
         d_head: 4,
         layers: vec![
-            LayerSpec { n_heads: 4, n_kv_heads: 2, d_hidden: 24 },
-            LayerSpec { n_heads: 2, n_kv_heads: 1, d_hidden: 20 },
+            LayerSpec { n_heads: 4, n_kv_heads: 2, d_ffn: 24 },
+            LayerSpec { n_heads: 2, n_kv_heads: 1, d_ffn: 20 },
         ],
         norm_eps: 1e-5,
         rope: RopeSpec { theta: 1e4, scaling: None },
@@ -332,7 +332,7 @@ impl Objective for Broken {
         self.0.set(left.saturating_sub(1));
         let mut found = LanguageModel::default().gradients(outputs)?;
         if left == 0 {
-            found.d_hidden = found.d_hidden * f32::INFINITY;
+            found.grad_hidden = found.grad_hidden * f32::INFINITY;
         }
         Ok(found)
     }

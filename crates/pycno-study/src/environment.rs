@@ -10,7 +10,7 @@ use crate::{DeviceName, StudyError};
 
 /// Where things are, and what computes.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct Environment {
     /// What computes.
     pub device: DeviceName,
     /// Folder of texts and question sets.
@@ -23,7 +23,7 @@ pub struct Surroundings {
     pub hub_token: Option<String>,
 }
 
-impl Surroundings {
+impl Environment {
     /// Finds a file a study names: `data:PATH` in the data folder, else beside the study file.
     ///
     /// # Errors
