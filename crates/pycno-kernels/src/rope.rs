@@ -54,7 +54,7 @@ impl RopeTable {
 
     /// Rotates the heads in a row of a packed matrix, `d_head` floats each, by the angles of a position.
     #[inline(always)]
-    pub(crate) fn rotate(&self, heads: &mut [f32], position: usize, direction: Direction) {
+    pub(crate) fn rotate_row(&self, heads: &mut [f32], position: usize, direction: Direction) {
         let angles = position * self.half..(position + 1) * self.half;
         let (cos, sin) = (&self.cos[angles.clone()], &self.sin[angles]);
         let sign = if direction == Direction::Forward { 1.0 } else { -1.0 };
@@ -122,11 +122,11 @@ mod tests {
         let table = RopeTable::new(&[1.0, 0.5], [0, 7].into_iter());
         let mut row = [1.0, 2.0, 3.0, 4.0, -1.0, 0.5, 0.0, 2.0];
         let before = row;
-        table.rotate(&mut row, 1, Direction::Forward);
+        table.rotate_row(&mut row, 1, Direction::Forward);
         for (found, expect) in row[..4].iter().zip(rotated(7)) {
             assert!((found - expect).abs() < 1e-6, "{found} {expect}");
         }
-        table.rotate(&mut row, 1, Direction::Back);
+        table.rotate_row(&mut row, 1, Direction::Back);
         for (found, expect) in row.iter().zip(before) {
             assert!((found - expect).abs() < 1e-6, "{found} {expect}");
         }

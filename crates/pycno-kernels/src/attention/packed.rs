@@ -86,7 +86,7 @@ pub(super) fn rotate(
             || {
                 for (i, row) in rows.chunks_exact_mut(width).enumerate() {
                     let position = (block * BLOCK_ROWS + i) % rope.len();
-                    rope.rotate(&mut row[..rotated], position, direction);
+                    rope.rotate_row(&mut row[..rotated], position, direction);
                 }
             },
         );

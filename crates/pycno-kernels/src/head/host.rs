@@ -142,7 +142,7 @@ impl Head {
             let factors = [by_logits.t(), View::of(&self.hidden).rows(chunk.start, chunk.rows)];
             match &mut grad_head {
                 Some(sum) => {
-                    multiply(TileMut::dense(sum, [vocab, d_model]), factors, Output::Accumulate)
+                    multiply(TileMut::dense(sum, [vocab, d_model]), factors, Output::Accumulate);
                 }
                 None => grad_head = Some(product(factors[0], factors[1])),
             }
