@@ -14,21 +14,13 @@ built="target/device"
 
 # Compiles test and bench and puts both where `run` looks, without debug symbols.
 build() {
-    local features="pycno-tests/wgpu" feature line
+    local features="pycno-tests/wgpu" feature program
     for feature in ${1//,/ }; do features+=",pycno-benches/$feature"; done
     mkdir -p "$built"
     cargo build --release --locked -p pycno-tests -p pycno-benches --features "$features" --test gpu --bench device \
         --message-format json-render-diagnostics > "$built/messages"
-    for line in gpu device; do
-        strip -o "$built/$line" "$(python3 - "$line" "$built/messages" << 'PYTHON'
-import json
-import sys
-
-name, path = sys.argv[1:]
-lines = [json.loads(line) for line in open(path)]
-print(next(line["executable"] for line in lines if line.get("executable") and line["target"]["name"] == name))
-PYTHON
-)"
+    for program in gpu device; do
+        strip -o "$built/$program" "$(python3 .ci/built.py "$built/messages" "$program")"
     done
     rm "$built/messages"
     ls -l "$built"
