@@ -41,8 +41,7 @@ run() {
     fi
     if [ -n "${OUT:-}" ]; then
         cp -r "$criterion" "$OUT/criterion"
-        find benches/runs -name 'device.*' -newer "$built/device" -exec cp --parents {} "$OUT" \;
-        find benches/runs -name 'torch.*' -newer "$built/device" -exec cp --parents {} "$OUT" \;
+        find benches/runs \( -name 'device.*' -o -name 'torch.*' \) -newer "$built/device" -exec cp --parents {} "$OUT" \;
     fi
     rm -rf "$criterion"
     return "$failed"

@@ -77,7 +77,7 @@ pub fn pack(corpus: &Corpus, tokenizer: &Tokenizer, seq: usize) -> Result<Packed
 }
 
 impl Packed {
-    /// Gives some of the sequences per role. Several roles may share a corpus by slices that do not overlap.
+    /// Gives some of the sequences a role. Several roles may share a corpus by slices that do not overlap.
     ///
     /// # Errors
     ///
