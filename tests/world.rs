@@ -8,9 +8,8 @@ use std::{
 };
 
 use pycno_model::{
-    Checkpoint, HostTensor, LayerSpec, ModelSpec, RopeSpec,
+    AttentionSpec, Checkpoint, FfnSpec, HostTensor, LayerSpec, ModelSpec, NormSpec, RopeSpec,
     hf::{self, SaveDtype},
-    names,
 };
 use pycno_units::Seed;
 use serde_json::{Value, json};
@@ -168,25 +167,23 @@ fn last_words(seed: u64, items: usize) -> String {
 
 /// A random llama of four layers with grouped queries and a tied head.
 pub fn teacher() -> Checkpoint {
-    let layer = LayerSpec { n_heads: 4, n_kv_heads: 2, d_ffn: 40 };
+    let attention = AttentionSpec::plain(4, 2, 8, RopeSpec::plain(1e4));
+    let layer = LayerSpec::pre_norm(attention, FfnSpec::swiglu(40));
     let spec = ModelSpec {
         vocab: WORDS.len(),
         d_model: 32,
-        d_head: 8,
         layers: vec![layer; 4],
-        norm_eps: 1e-5,
-        rope: RopeSpec { theta: 1e4, scaling: None },
-        attention_bias: false,
-        mlp_bias: false,
+        norm: NormSpec::plain(1e-5),
         tied: true,
         max_positions: 128,
-        window: None,
+        embedding_scale: None,
+        logit_softcap: None,
     };
-    let tensors = names::expected_shapes(&spec)
-        .into_iter()
-        .map(|(name, shape)| {
-            let values = random(&name, shape.iter().product());
-            (name, HostTensor::new(shape, values))
+    let tensors = spec
+        .shapes()
+        .map(|(id, shape)| {
+            let values = random(&id.to_string(), shape.iter().product());
+            (id, HostTensor::new(shape, values))
         })
         .collect();
     let files = [("tokenizer.json", tokenizer()), ("tokenizer_config.json", tokenizer_config())]

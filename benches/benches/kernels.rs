@@ -21,7 +21,7 @@ const SEQ: usize = 256;
 const WIDTH: usize = 256;
 const FFN: usize = 688;
 const VOCAB: usize = 4096;
-const LAYOUT: HeadLayout = HeadLayout { n_heads: 8, n_kv_heads: 8, d_head: 32, window: None };
+const LAYOUT: HeadLayout = HeadLayout::plain(8, 8, 32);
 
 /// Repeatable values around 0.
 fn values<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -105,7 +105,11 @@ fn layers(c: &mut Criterion) {
         },
     );
     let rope = RopeTable::new(&[0.1; 16], 0..SEQ);
-    let qkv = |x: &Tensor<3>| Qkv { weights: [0; 3].map(|_| weight(x, &square)), biases: None };
+    let qkv = |x: &Tensor<3>| Qkv {
+        weights: [0; 3].map(|_| weight(x, &square)),
+        biases: None,
+        norms: None,
+    };
     twins(
         c,
         "self_attention",

@@ -139,7 +139,7 @@ fn prune_and_eval_work_alone() {
     prune.args(["--length", "32", "--teacher"]).arg(world.teacher());
     prune.arg("--calibration").arg(world.data().join("corpora/calibration.txt"));
     succeeded(&prune.arg("--out").arg(&out).output().unwrap());
-    assert_eq!(pycno_model::hf::read(&out).unwrap().spec.layers[0].d_ffn, 24);
+    assert_eq!(pycno_model::hf::read(&out).unwrap().spec.layers[0].d_ffn(), 24);
 
     let mut eval = pycno(&world);
     eval.args(["eval", "--tasks", "arc_easy,lambada_openai", "--limit", "5", "--model"]).arg(&out);

@@ -60,7 +60,8 @@ fn the_model_has_its_published_size() {
     assert_eq!(checkpoint.param_counts().total, ParamCount(134_515_008.0));
     let held: usize = checkpoint.tensors.values().map(|tensor| tensor.data().len()).sum();
     assert_eq!(held, 134_515_008);
-    assert_eq!((checkpoint.spec.norm_eps, checkpoint.spec.rope.theta), (1e-5, 100000.0));
+    let rope = checkpoint.spec.layers[0].attention.unwrap().rope;
+    assert_eq!((checkpoint.spec.norm.eps, rope.theta), (1e-5, 100000.0));
 }
 
 #[test]

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Int, Tensor};
 use pycno_data::batch::ids_tensor;
-use pycno_model::{Checkpoint, Decoder, HostTensor, LayerSpec, ModelSpec, RopeSpec, names};
+use pycno_model::{
+    Activation, AttentionSpec, Checkpoint, Decoder, FfnSpec, HostTensor, LayerSpec, ModelSpec,
+    NormPlacement, NormSpec, RopeSpec,
+};
 use pycno_units::Seed;
 
 /// Tokens the decoders know, as ids are counted.
@@ -12,54 +15,79 @@ pub(crate) const TOKENS: u32 = 40;
 /// The same, as extents are.
 pub(crate) const VOCAB: usize = TOKENS as usize;
 
-/// What the tests run on: grouped queries with a tied head, and what else a decoder may have (uneven
-/// layers as after pruning, biases, a window, a head of its own).
-pub(crate) fn checkpoints() -> [(&'static str, Checkpoint); 2] {
-    let even = vec![LayerSpec { n_heads: 4, n_kv_heads: 2, d_ffn: 40 }; 2];
-    let uneven = vec![
-        LayerSpec { n_heads: 4, n_kv_heads: 1, d_ffn: 24 },
-        LayerSpec { n_heads: 2, n_kv_heads: 2, d_ffn: 36 },
-    ];
-    let plain = spec(even);
-    let other = ModelSpec {
-        attention_bias: true,
-        mlp_bias: true,
-        tied: false,
-        window: Some(5),
-        ..spec(uneven)
-    };
-    [("tied", checkpoint(plain)), ("uneven", checkpoint(other))]
+/// What the tests run on: grouped queries with a tied head; what else a Llama may have (uneven layers as after
+/// pruning, biases, a window, a head of its own); and what Gemma adds to it.
+pub(crate) fn checkpoints() -> [(&'static str, Checkpoint); 3] {
+    let plain = spec(vec![layer([4, 2, 40]); 2]);
+    let mut uneven = ModelSpec { tied: false, ..spec(vec![layer([4, 1, 24]), layer([2, 2, 36])]) };
+    for layer in &mut uneven.layers {
+        let attention = layer.attention.map(|attention| AttentionSpec {
+            qkv_bias: true,
+            o_bias: true,
+            window: Some(5),
+            ..attention
+        });
+        let ffn = layer.ffn.map(|ffn| FfnSpec { bias: true, ..ffn });
+        *layer = LayerSpec { attention, ffn, ..*layer };
+    }
+    [("tied", checkpoint(plain)), ("uneven", checkpoint(uneven)), ("gemma", checkpoint(gemma()))]
+}
+
+/// A layer with a window and one without, each with a rotation of its own.
+fn gemma() -> ModelSpec {
+    let mut spec = spec(vec![layer([4, 2, 40]); 2]);
+    for (layer, window) in spec.layers.iter_mut().zip([Some(5), None]) {
+        let attention = layer.attention.map(|attention| AttentionSpec {
+            qk_norm: true,
+            window,
+            rope: RopeSpec::plain(if window.is_some() { 1e4 } else { 1e6 }),
+            scale: Some(0.3),
+            softcap: Some(5.0),
+            ..attention
+        });
+        let ffn = layer.ffn.map(|ffn| FfnSpec { activation: Activation::GeluTanh, ..ffn });
+        *layer = LayerSpec { attention, ffn, norms: NormPlacement::BeforeAndAfter };
+    }
+    ModelSpec {
+        norm: NormSpec { unit_offset: true, eps: 1e-6 },
+        embedding_scale: Some(5.6),
+        ..spec
+    }
+}
+
+/// Query heads, key/value heads, channels.
+fn layer([n_heads, n_kv_heads, d_ffn]: [usize; 3]) -> LayerSpec {
+    let attention = AttentionSpec::plain(n_heads, n_kv_heads, 8, RopeSpec::plain(1e4));
+    LayerSpec::pre_norm(attention, FfnSpec::swiglu(d_ffn))
 }
 
 fn spec(layers: Vec<LayerSpec>) -> ModelSpec {
     ModelSpec {
         vocab: VOCAB,
         d_model: 32,
-        d_head: 8,
         layers,
-        norm_eps: 1e-5,
-        rope: RopeSpec { theta: 1e4, scaling: None },
-        attention_bias: false,
-        mlp_bias: false,
+        norm: NormSpec::plain(1e-5),
         tied: true,
         max_positions: 64,
-        window: None,
+        embedding_scale: None,
+        logit_softcap: None,
     }
 }
 
 fn checkpoint(spec: ModelSpec) -> Checkpoint {
-    let tensors = names::expected_shapes(&spec).into_iter().map(|(name, shape)| {
-        let values = random(&name, shape.iter().product());
-        (name, HostTensor::new(shape, values))
+    let center = if spec.norm.unit_offset { 0.0 } else { 1.0 };
+    let tensors = spec.shapes().map(|(id, shape)| {
+        let values = random(&id.to_string(), center, shape.iter().product());
+        (id, HostTensor::new(shape, values))
     });
     let tensors = tensors.collect();
     Checkpoint { spec, tensors, files: BTreeMap::new(), config: serde_json::Map::new() }
 }
 
-/// Values in `[-0.4, 0.4)`, norms around 1.
+/// Values in `[-0.4, 0.4)`, those of norms around their center.
 #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
-fn random(name: &str, n: usize) -> Vec<f32> {
-    let center = if name.contains("norm") { 1.0 } else { 0.0 };
+fn random(name: &str, center: f64, n: usize) -> Vec<f32> {
+    let center = if name.contains("norm") { center } else { 0.0 };
     let draw = |i: usize| Seed(7).split(name).split(&i.to_string()).0 as f64 / u64::MAX as f64;
     (0..n).map(|i| (center + 0.8 * (draw(i) - 0.5)) as f32).collect()
 }

@@ -1,7 +1,7 @@
 //! Steps of training on both backends, from the same weights over the same text.
 
 use burn::tensor::Device;
-use pycno_model::Checkpoint;
+use pycno_model::{Checkpoint, TensorId};
 use pycno_train::{LanguageModel, Recovered, TrainConfig, TrainContext, train};
 use pycno_units::{Seed, TokenCount};
 
@@ -37,8 +37,8 @@ fn recovered(student: &Checkpoint, steps: u64, device: Device) -> Recovered {
 /// The Euclidean distance of all weights.
 fn distance(a: &Checkpoint, b: &Checkpoint) -> f64 {
     let square = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
-    let tensor = |name: &String| {
-        a.tensors[name].data().iter().zip(b.tensors[name].data()).map(square).sum::<f64>()
+    let tensor = |id: &TensorId| {
+        a.tensors[id].data().iter().zip(b.tensors[id].data()).map(square).sum::<f64>()
     };
     a.tensors.keys().map(tensor).sum::<f64>().sqrt()
 }

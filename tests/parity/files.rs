@@ -41,7 +41,7 @@ fn what_was_loaded_saves_back_bit_for_bit() {
         let second = place.path().join(format!("{name}-again"));
         hf::write(&again, &second, SaveDtype::of(&again)).unwrap();
         assert_eq!(contents(&first), contents(&second), "{name}");
-        if name != "gqa_sharded" {
+        if !["gqa_sharded", "qwen3"].contains(&name) {
             let original = fs::metadata(folder(name).join("model.safetensors")).unwrap().len();
             let data = fs::metadata(first.join("model.safetensors")).unwrap().len();
             assert!(original.abs_diff(data) < 64, "{name}: {original} bytes became {data}");

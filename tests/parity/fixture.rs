@@ -7,7 +7,7 @@ use pycno_model::{Checkpoint, Decoder, hf};
 use safetensors::{SafeTensors, tensor::TensorView};
 
 /// Every model that `make.py` writes.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 13] = [
     "mha_tied",
     "gqa_untied",
     "biases",
@@ -18,6 +18,9 @@ pub(crate) const NAMES: [&str; 10] = [
     "gqa_sharded",
     "bf16_file",
     "f16_file",
+    "qwen2",
+    "qwen3",
+    "gemma3",
 ];
 
 /// What `transformers` gave.

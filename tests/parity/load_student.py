@@ -1,11 +1,13 @@
-"""Loads a student folder in stock transformers and compares its logits with ours.
+"""Loads students in stock transformers and compares their logits with ours.
 
-Usage: python load_student.py FOLDER IDS_AND_LOGITS.safetensors
+Usage: python load_student.py STUDENT ...
 
-The second file holds `input_ids` (I64, [batch, seq]) and `logits` (F32, [batch, seq, vocab]). Prints the
-largest difference; exits with 1 if it is above the tolerance, or not a number.
+A student is a folder with its model (`model/`) and `logits.safetensors`, which holds `input_ids` (I64,
+[batch, seq]) and `logits` (F32, [batch, seq, vocab]). Prints the largest difference for each; exits with 1 if
+one is above the tolerance, or not a number.
 """
 
+import pathlib
 import sys
 
 import safetensors.torch
@@ -15,8 +17,9 @@ import transformers
 TOLERANCE = 1e-3
 
 
-def main(folder, ours):
-    expected = safetensors.torch.load_file(ours)
+def difference(student):
+    expected = safetensors.torch.load_file(student / "logits.safetensors")
+    folder = student / "model"
     model, info = transformers.AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=torch.float32,
@@ -31,12 +34,19 @@ def main(folder, ours):
         logits = model.eval()(expected["input_ids"], use_cache=False).logits
     if logits.shape != expected["logits"].shape:
         sys.exit(f"logits: expected shape {list(logits.shape)}, found {list(expected['logits'].shape)}")
-    difference = (logits - expected["logits"]).abs().max().item()
-    print(f"{difference:.3e}")
-    # Written so that NaN fails.
-    return 0 if difference <= TOLERANCE else 1
+    return (logits - expected["logits"]).abs().max().item()
 
 
-if len(sys.argv) != 3:
+def main(students):
+    failed = False
+    for student in map(pathlib.Path, students):
+        found = difference(student)
+        print(f"{student.name}: {found:.3e}")
+        # Written so that NaN fails.
+        failed = failed or not found <= TOLERANCE
+    return 1 if failed else 0
+
+
+if len(sys.argv) < 2:
     sys.exit(__doc__)
-sys.exit(main(sys.argv[1], sys.argv[2]))
+sys.exit(main(sys.argv[1:]))

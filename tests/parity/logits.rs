@@ -1,7 +1,7 @@
 //! Logits against those of `transformers`.
 
 use burn::tensor::Device;
-use pycno_model::{ComputeDtype, Decoder, ModelSpec};
+use pycno_model::{AttentionSpec, ComputeDtype, Decoder, ModelSpec, RopeSpec};
 
 use crate::fixture::{NAMES, checkpoint, difference, expected, logits};
 
@@ -37,15 +37,25 @@ fn half_precision_comes_close_and_is_another_computation() {
     }
 }
 
+fn each(spec: &mut ModelSpec, change: fn(&mut AttentionSpec)) {
+    spec.layers.iter_mut().filter_map(|layer| layer.attention.as_mut()).for_each(change);
+}
+
 /// What the fixtures are for: each variant must matter to the logits it was made with.
 #[test]
 fn ignoring_what_a_variant_adds_would_show() {
     type Ignore = fn(&mut ModelSpec);
-    let cases: [(&str, Ignore); 4] = [
-        ("llama3_rope", |spec| spec.rope.scaling = None),
-        ("mistral_window", |spec| spec.window = None),
-        ("other_eps_theta", |spec| spec.norm_eps = 1e-5),
-        ("other_eps_theta", |spec| spec.rope.theta = 1e4),
+    let cases: [(&str, Ignore); 10] = [
+        ("llama3_rope", |spec| each(spec, |attention| attention.rope.scaling = None)),
+        ("mistral_window", |spec| each(spec, |attention| attention.window = None)),
+        ("other_eps_theta", |spec| spec.norm.eps = 1e-5),
+        ("other_eps_theta", |spec| each(spec, |attention| attention.rope.theta = 1e4)),
+        ("qwen2", |spec| each(spec, |attention| attention.window = None)),
+        ("gemma3", |spec| each(spec, |attention| attention.window = None)),
+        ("gemma3", |spec| each(spec, |attention| attention.rope = RopeSpec::plain(1e4))),
+        ("gemma3", |spec| each(spec, |attention| attention.scale = None)),
+        ("gemma3", |spec| spec.embedding_scale = None),
+        ("gemma3", |spec| spec.norm.unit_offset = false),
     ];
     for (name, ignore) in cases {
         let mut checkpoint = checkpoint(name);

@@ -6,4 +6,5 @@ mod files;
 mod fixture;
 mod logits;
 mod stories;
+mod students;
 mod training;

@@ -1,10 +1,11 @@
 """Makes tests/golden/parity: tiny random models of every variant the decoder knows, with logits by transformers.
 
-Run from the repository's root: python tests/parity/make.py
+Run from the repository's root: python tests/parity/make.py [NAME ...]; all of them without names.
 """
 
 import pathlib
 import shutil
+import sys
 
 import safetensors.torch
 import torch
@@ -30,6 +31,9 @@ LLAMA3 = dict(
 )
 PLAIN = dict(rope_type="default", rope_theta=10000.0)
 SEQ = 12
+GEMMA = dict(
+    num_key_value_heads=2, head_dim=12, query_pre_attn_scalar=20, sliding_window=5, pad_token_id=None
+)
 
 # name: (config class, what differs from SHAPE, how it is saved)
 VARIANTS = {
@@ -56,15 +60,56 @@ VARIANTS = {
     "gqa_sharded": ("Llama", dict(num_key_value_heads=2), dict(max_shard_size="40KB")),
     "bf16_file": ("Llama", dict(tie_word_embeddings=True), dict(dtype=torch.bfloat16)),
     "f16_file": ("Llama", dict(num_key_value_heads=2), dict(dtype=torch.float16)),
+    "qwen2": (
+        "Qwen2",
+        dict(
+            num_key_value_heads=2,
+            num_hidden_layers=3,
+            use_sliding_window=True,
+            sliding_window=5,
+            max_window_layers=1,
+        ),
+        {},
+    ),
+    "qwen3": (
+        "Qwen3",
+        dict(num_key_value_heads=2, head_dim=12, tie_word_embeddings=True),
+        dict(max_shard_size="40KB"),
+    ),
+    "gemma2": (
+        "Gemma2",
+        dict(
+            GEMMA,
+            attn_logit_softcapping=2.0,
+            final_logit_softcapping=4.0,
+            layer_types=["sliding_attention", "full_attention"],
+        ),
+        dict(dtype=torch.bfloat16),
+    ),
+    "gemma3": (
+        "Gemma3",
+        dict(
+            GEMMA,
+            num_hidden_layers=3,
+            layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+            rope_parameters=dict(
+                full_attention=dict(rope_type="linear", rope_theta=50.0, factor=2.0),
+                sliding_attention=dict(rope_type="default", rope_theta=10000.0),
+            ),
+        ),
+        {},
+    ),
 }
 SEEDS = {name: 100 + i for i, name in enumerate(VARIANTS)} | {"gqa_sharded": 101}
 
 
 def randomize(model, generator):
-    """Weights large enough that logits are of order one, norms and biases away from one and zero."""
+    """Weights large enough that logits are of order one, gains of norms and biases away from one and zero."""
+    # Gemma stores a gain less 1.
+    lowest = -0.5 if model.config.model_type.startswith("gemma") else 0.5
     for name, parameter in model.named_parameters():
         if "norm" in name:
-            parameter.data.uniform_(0.5, 1.5, generator=generator)
+            parameter.data.uniform_(lowest, lowest + 1.0, generator=generator)
         elif name.endswith("bias"):
             parameter.data.normal_(0.0, 0.3, generator=generator)
         else:
@@ -72,7 +117,8 @@ def randomize(model, generator):
 
 
 def build(kind, changes):
-    config = getattr(transformers, f"{kind}Config")(
+    text = "Text" if kind == "Gemma3" else ""
+    config = getattr(transformers, f"{kind}{text}Config")(
         **{**SHAPE, "rope_parameters": PLAIN, "rms_norm_eps": 1e-5, **changes}
     )
     return getattr(transformers, f"{kind}ForCausalLM")(config)
@@ -102,8 +148,8 @@ def make(name, kind, changes, saving):
 
 def main():
     torch.set_num_threads(1)
-    for name, (kind, changes, saving) in VARIANTS.items():
-        make(name, kind, changes, saving)
+    for name in sys.argv[1:] or VARIANTS:
+        make(name, *VARIANTS[name])
     (OUT / "README.md").write_text(
         f"""# Parity fixtures
 

@@ -1,6 +1,6 @@
 //! A model and how much it is given to do.
 
-use pycno_model::{Checkpoint, LayerSpec, ModelSpec};
+use pycno_model::{AttentionSpec, Checkpoint, FfnSpec, LayerSpec, ModelSpec, RopeSpec};
 use pycno_units::Flops;
 
 use super::Work;
@@ -35,9 +35,9 @@ impl Shape {
 
     /// For software GPUs, which take minutes to tune their kernels to large shapes.
     pub fn tiny() -> Self {
-        let layer = LayerSpec { n_heads: 4, n_kv_heads: 2, d_ffn: 48 };
-        let model =
-            ModelSpec { vocab: 64, d_model: 32, d_head: 8, layers: vec![layer; 2], ..small_spec() };
+        let attention = AttentionSpec::plain(4, 2, 8, RopeSpec::plain(1e4));
+        let layer = LayerSpec::pre_norm(attention, FfnSpec::swiglu(48));
+        let model = ModelSpec { vocab: 64, d_model: 32, layers: vec![layer; 2], ..small_spec() };
         Self { name: "llama-tiny", model, batch: 2, seq: 16, prompt: 4, square: 32 }
     }
 

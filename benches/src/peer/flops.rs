@@ -62,8 +62,8 @@ pub fn decode(spec: &ModelSpec, prompt: usize, new: usize) -> Flops {
 
 /// One block: q and o, k and v, the three matrices of the FFN, and two products per pair of attention.
 fn block(spec: &ModelSpec, layer: LayerSpec, tokens: usize, pairs: usize) -> f64 {
-    let (q, kv) = (layer.n_heads * spec.d_head, layer.n_kv_heads * spec.d_head);
-    let columns = 2 * q + 2 * kv + 3 * layer.d_ffn;
+    let (q, kv) = (layer.n_heads() * layer.d_head(), layer.n_kv_heads() * layer.d_head());
+    let columns = 2 * q + 2 * kv + 3 * layer.d_ffn();
     product([tokens, spec.d_model, columns]) + 2.0 * product([pairs, q, 1])
 }
 
@@ -73,24 +73,22 @@ fn product([m, k, n]: [usize; 3]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use pycno_model::RopeSpec;
+    use pycno_model::{AttentionSpec, FfnSpec, NormSpec, RopeSpec};
 
     use super::*;
 
     /// Two query heads and one key/value head of width 2.
     fn spec() -> ModelSpec {
+        let attention = AttentionSpec::plain(2, 1, 2, RopeSpec::plain(1e4));
         ModelSpec {
             vocab: 10,
             d_model: 4,
-            d_head: 2,
-            layers: vec![LayerSpec { n_heads: 2, n_kv_heads: 1, d_ffn: 3 }],
-            norm_eps: 1e-5,
-            rope: RopeSpec { theta: 1e4, scaling: None },
-            attention_bias: false,
-            mlp_bias: false,
+            layers: vec![LayerSpec::pre_norm(attention, FfnSpec::swiglu(3))],
+            norm: NormSpec::plain(1e-5),
             tied: true,
             max_positions: 64,
-            window: None,
+            embedding_scale: None,
+            logit_softcap: None,
         }
     }
 

@@ -4,9 +4,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::Context;
 use pycno_model::{
-    Checkpoint, HostTensor, LayerSpec, ModelSpec, RopeSpec,
+    AttentionSpec, Checkpoint, FfnSpec, HostTensor, LayerSpec, ModelSpec, NormSpec, RopeSpec,
     hf::{self, SaveDtype},
-    names,
     source::{Remote, Source, open},
 };
 use pycno_units::Seed;
@@ -58,18 +57,16 @@ pub fn prepare(folder: &Path) -> anyhow::Result<()> {
 
 /// The small model: Llama's shape at 256 features.
 pub fn small_spec() -> ModelSpec {
+    let attention = AttentionSpec::plain(8, 8, 32, RopeSpec::plain(1e4));
     ModelSpec {
         vocab: 4096,
         d_model: 256,
-        d_head: 32,
-        layers: vec![LayerSpec { n_heads: 8, n_kv_heads: 8, d_ffn: 688 }; 6],
-        norm_eps: 1e-5,
-        rope: RopeSpec { theta: 1e4, scaling: None },
-        attention_bias: false,
-        mlp_bias: false,
+        layers: vec![LayerSpec::pre_norm(attention, FfnSpec::swiglu(688)); 6],
+        norm: NormSpec::plain(1e-5),
         tied: true,
         max_positions: 1024,
-        window: None,
+        embedding_scale: None,
+        logit_softcap: None,
     }
 }
 
@@ -86,10 +83,10 @@ fn write(path: &Path, text: &[u8]) -> anyhow::Result<()> {
 
 /// Norms are 1, matrices uniform with mean 0 and the draw's deviation.
 pub(crate) fn random(spec: &ModelSpec, draw: Draw) -> Checkpoint {
-    let tensors = names::expected_shapes(spec).into_iter().map(|(name, shape)| {
-        let (seed, n) = (draw.seed.split(&name), shape.iter().product());
+    let tensors = spec.shapes().map(|(id, shape)| {
+        let (seed, n) = (draw.seed.split(&id.to_string()), shape.iter().product());
         let data = if shape.len() == 1 { vec![1.0; n] } else { uniform(seed, n, draw.deviation) };
-        (name, HostTensor::new(shape, data))
+        (id, HostTensor::new(shape, data))
     });
     let tensors = tensors.collect();
     let (files, config) = (BTreeMap::new(), serde_json::Map::new());

@@ -39,6 +39,10 @@ fn run(verb: Verb) -> anyhow::Result<()> {
             verbs::shipped::ls();
             Ok(())
         }
+        Verb::Families => {
+            verbs::families::families();
+            Ok(())
+        }
         Verb::Cp(arguments) => verbs::shipped::cp(&arguments),
         Verb::Doctor(arguments) => verbs::doctor::doctor(&arguments),
     }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use pycno_data::Tokenizer;
-use pycno_model::{Checkpoint, Decoder, HostTensor, LayerSpec, ModelSpec, RopeSpec, names};
+use pycno_model::{
+    AttentionSpec, Checkpoint, Decoder, FfnSpec, HostTensor, LayerSpec, ModelSpec, NormSpec, Part,
+    RopeSpec, TensorId,
+};
 use pycno_units::Seed;
 
 use crate::{Item, Task, TaskItems, items::Pair};
@@ -18,26 +21,24 @@ pub(crate) fn decoder(vocab: usize) -> Decoder {
 pub(crate) fn broken_decoder(vocab: usize) -> Decoder {
     let mut checkpoint = checkpoint(vocab);
     let norm = HostTensor::new(vec![8], vec![f32::NAN; 8]);
-    checkpoint.tensors.insert(names::FINAL_NORM.to_owned(), norm);
+    checkpoint.tensors.insert(TensorId::outside(Part::FinalNorm), norm);
     Decoder::new(&checkpoint, &Device::flex()).unwrap()
 }
 
 fn checkpoint(vocab: usize) -> Checkpoint {
+    let attention = AttentionSpec::plain(2, 1, 4, RopeSpec::plain(1e4));
     let spec = ModelSpec {
         vocab,
         d_model: 8,
-        d_head: 4,
-        layers: vec![LayerSpec { n_heads: 2, n_kv_heads: 1, d_ffn: 12 }; 2],
-        norm_eps: 1e-5,
-        rope: RopeSpec { theta: 1e4, scaling: None },
-        attention_bias: false,
-        mlp_bias: false,
+        layers: vec![LayerSpec::pre_norm(attention, FfnSpec::swiglu(12)); 2],
+        norm: NormSpec::plain(1e-5),
         tied: false,
         max_positions: 16,
-        window: None,
+        embedding_scale: None,
+        logit_softcap: None,
     };
-    let shapes = names::expected_shapes(&spec).into_iter();
-    let tensors = shapes.map(|(name, shape)| (name.clone(), random(&name, shape))).collect();
+    let random = |(id, shape): (TensorId, Vec<usize>)| (id, random(&id.to_string(), shape));
+    let tensors = spec.shapes().map(random).collect();
     let (files, config) = (BTreeMap::new(), serde_json::Map::new());
     Checkpoint { spec, tensors, files, config }
 }

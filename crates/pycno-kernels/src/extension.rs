@@ -52,11 +52,11 @@ pub(crate) fn run_2<const A: usize, const B: usize, const D: usize>(
     Tensor::from_dispatch(<Dispatch as HostExtension>::host_2(x, y, Arc::new(op)))
 }
 
-/// Runs an operation of a tensor and two matrices.
-pub(crate) fn run_3<const A: usize, const D: usize>(
+/// Runs an operation of a tensor and two others of one rank.
+pub(crate) fn run_3<const A: usize, const B: usize, const D: usize>(
     op: impl HostOp<3>,
     x: Tensor<A>,
-    [y, z]: [Tensor<2>; 2],
+    [y, z]: [Tensor<B>; 2],
 ) -> Tensor<D> {
     let (x, y, z) = (x.into_dispatch(), y.into_dispatch(), z.into_dispatch());
     Tensor::from_dispatch(<Dispatch as HostExtension>::host_3(x, y, z, Arc::new(op)))

@@ -6,6 +6,7 @@ use burn::{
     tensor::{Tensor, activation},
 };
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     extension::{HostOp, run_1},
@@ -21,9 +22,11 @@ const GELU_SCALE: f32 = 0.797_884_6;
 const GELU_CUBE: f32 = 0.044_715;
 
 /// What the gate goes through.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// `z / (1 + e^-z)`
+    #[default]
     Silu,
     /// `z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3))) / 2` (Hendrycks and Gimpel 2016,
     /// [arXiv:1606.08415](https://arxiv.org/abs/1606.08415), section 2), as Gemma has it.

@@ -41,8 +41,8 @@ pub fn composed(x: Tensor<3>, gamma: Tensor<1>, epsilon: f64) -> Tensor<3> {
 
 /// Inputs: `x` and `gamma`.
 #[derive(Debug)]
-struct RmsNorm {
-    epsilon: f32,
+pub(crate) struct RmsNorm {
+    pub(crate) epsilon: f32,
 }
 
 impl RmsNorm {
@@ -52,8 +52,9 @@ impl RmsNorm {
         (dot(x, x) / x.len() as f32 + self.epsilon).sqrt().recip()
     }
 
+    /// Norms runs of `gamma.len()` values.
     #[inline(always)]
-    fn rows(&self, x: &[f32], gamma: &[f32], out: &mut [f32]) {
+    pub(crate) fn rows(&self, x: &[f32], gamma: &[f32], out: &mut [f32]) {
         let rows = out.chunks_exact_mut(gamma.len()).zip(x.chunks_exact(gamma.len()));
         for (out, x) in rows {
             let inverse = self.inverse_root(x);
@@ -63,8 +64,9 @@ impl RmsNorm {
         }
     }
 
+    /// Writes the gradient by `x` over that by the output, and adds that by `gamma`.
     #[inline(always)]
-    fn backward_rows(&self, [x, gamma]: [&[f32]; 2], [dy, d_gamma]: [&mut [f32]; 2]) {
+    pub(crate) fn backward_rows(&self, [x, gamma]: [&[f32]; 2], [dy, d_gamma]: [&mut [f32]; 2]) {
         let width = gamma.len();
         for (dy, x) in dy.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
             self.backward_row([x, gamma], [dy, d_gamma]);

@@ -42,6 +42,11 @@ impl RopeTable {
         Self { cos: table(f64::cos), sin: table(f64::sin), half: inverse_frequencies.len() }
     }
 
+    /// Features of a head that are rotated.
+    pub(crate) const fn width(&self) -> usize {
+        2 * self.half
+    }
+
     /// Positions in the table.
     pub fn len(&self) -> usize {
         self.cos.len() / self.half.max(1)

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{ModelError, ModelSpec, ParamCounts, names};
+use crate::{ModelError, ModelSpec, ParamCounts, TensorId};
 
 /// A tensor on the host in `f32`, row-major; cloning shares the data.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +38,8 @@ impl HostTensor {
 pub struct Checkpoint {
     /// Shape of the model.
     pub spec: ModelSpec,
-    /// Weights by Hugging Face name and in its layout (`Linear` is `[out, in]`).
-    pub tensors: BTreeMap<String, HostTensor>,
+    /// Weights; matrices are `[d_out, d_in]`.
+    pub tensors: BTreeMap<TensorId, HostTensor>,
     /// Files that travel unchanged: `tokenizer.json`, `tokenizer_config.json`, ...
     pub files: BTreeMap<String, Vec<u8>>,
     /// `config.json` as read, or as built from GGUF metadata; the writer edits what surgery changes.
@@ -53,16 +53,17 @@ impl Checkpoint {
     ///
     /// [`ModelError::Tensors`] with the lists of missing, unexpected and misshapen ones.
     pub fn check(&self) -> Result<(), ModelError> {
-        let expected = names::expected_shapes(&self.spec);
-        let missing: Vec<String> =
-            expected.keys().filter(|name| !self.tensors.contains_key(*name)).cloned().collect();
+        let expected: BTreeMap<TensorId, Vec<usize>> = self.spec.shapes().collect();
+        let lacks = |id: &&TensorId| !self.tensors.contains_key(*id);
+        let missing: Vec<String> = expected.keys().filter(lacks).map(ToString::to_string).collect();
+        let unknown = |id: &&TensorId| !expected.contains_key(*id);
         let unexpected: Vec<String> =
-            self.tensors.keys().filter(|name| !expected.contains_key(*name)).cloned().collect();
+            self.tensors.keys().filter(unknown).map(ToString::to_string).collect();
         let misshapen: Vec<String> = expected
             .iter()
-            .filter_map(|(name, shape)| {
-                let found = self.tensors.get(name)?.shape();
-                (found != shape).then(|| format!("{name}: expected {shape:?}, found {found:?}"))
+            .filter_map(|(id, shape)| {
+                let found = self.tensors.get(id)?.shape();
+                (found != shape).then(|| format!("{id}: expected {shape:?}, found {found:?}"))
             })
             .collect();
         if missing.is_empty() && unexpected.is_empty() && misshapen.is_empty() {
@@ -81,7 +82,7 @@ impl Checkpoint {
     pub fn non_zero(&self) -> usize {
         self.tensors
             .iter()
-            .filter(|(name, _)| !names::is_embedding(name))
+            .filter(|(id, _)| !id.part.is_embedding())
             .map(|(_, tensor)| tensor.data().iter().filter(|x| **x != 0.0).count())
             .sum()
     }

@@ -11,16 +11,15 @@ use pycno_kernels::{
     KvCache,
     attention::{Arrangement, Segments},
     linear::linear,
-    rope::RopeTable,
 };
 
 use crate::{
-    Checkpoint, ComputeDtype, HostTensor, ModelError, ModelSpec,
+    Checkpoint, ComputeDtype, HostTensor, ModelError, ModelSpec, Part, TensorId,
     layer::{
-        DeviceDtype, Layer, Linear, Observer, Pass, RmsNorm, host, load_linear, load_norm,
+        DeviceDtype, Layer, Linear, Observer, Pass, RmsNorm, Ropes, host, load_linear, load_norm,
         load_tensor,
     },
-    names,
+    tensors::Param as ParamKind,
 };
 
 /// A decoder with its weights on a device.
@@ -64,12 +63,14 @@ impl Decoder {
         checkpoint.check()?;
         let target = &DeviceDtype { device, dtype: dtype.on(device)? };
         let spec = &checkpoint.spec;
-        let load = |name: &str| load_tensor::<2>(&checkpoint.tensors[name], target);
+        let outside = |part| checkpoint.tensors.get(&TensorId::outside(part));
+        let embedding = &checkpoint.tensors[&TensorId::outside(Part::Embedding)];
+        let norm = &checkpoint.tensors[&TensorId::outside(Part::FinalNorm)];
         Ok(Self {
-            embedding: Embedding { weight: Param::from_tensor(load(names::EMBEDDING)) },
+            embedding: Embedding { weight: Param::from_tensor(load_tensor(embedding, target)) },
             layers: (0..spec.layers.len()).map(|i| Layer::new(checkpoint, i, target)).collect(),
-            norm: load_norm(&checkpoint.tensors[names::FINAL_NORM], spec.norm_eps, target),
-            head: checkpoint.tensors.get(names::HEAD).map(|w| load_linear(w, None, target)),
+            norm: load_norm(norm, spec.norm, target),
+            head: outside(Part::Head).map(|weight| load_linear(weight, None, target)),
             spec: spec.clone(),
         })
     }
@@ -159,36 +160,74 @@ impl Decoder {
     fn forward(
         &self,
         ids: Tensor<2, Int>,
-        positions: impl Iterator<Item = usize>,
+        positions: impl Iterator<Item = usize> + Clone,
         rows: &mut Rows<'_>,
         observe: &mut Observer<'_>,
     ) -> Tensor<3> {
-        let frequencies = self.spec.rope.inverse_frequencies(self.spec.d_head);
-        let rope = RopeTable::new(&frequencies, positions);
+        let ropes = Ropes::new(&self.spec, positions);
         let mut x = self.embedding.forward(ids);
+        if let Some(scale) = self.spec.embedding_scale {
+            x = x * scale;
+        }
         for (layer_idx, layer) in self.layers.iter().enumerate() {
             let arrangement = rows.of_layer(layer_idx);
-            x = layer.forward(x, &mut Pass { layer_idx, rope: &rope, arrangement, observe });
+            x = layer.forward(x, &mut Pass { layer_idx, ropes: &ropes, arrangement, observe });
         }
         self.norm.forward(x)
     }
 
-    /// The weights back on the host, by Hugging Face name and in its layout.
-    pub fn tensors(&self) -> BTreeMap<String, HostTensor> {
+    /// The weights back on the host.
+    pub fn tensors(&self) -> BTreeMap<TensorId, HostTensor> {
+        let outside = |part, weight| (TensorId::outside(part), weight);
         let mut tensors = BTreeMap::from([
-            (names::EMBEDDING.to_owned(), host(self.embedding.weight.val())),
-            (names::FINAL_NORM.to_owned(), host(self.norm.gamma.val())),
+            outside(Part::Embedding, host(self.embedding.weight.val())),
+            outside(Part::FinalNorm, host(self.norm.gamma.val())),
         ]);
         if let Some(head) = &self.head {
-            tensors.insert(names::HEAD.to_owned(), host(head.weight.val()));
+            tensors.extend([outside(Part::Head, host(head.weight.val()))]);
         }
         for (layer_idx, layer) in self.layers.iter().enumerate() {
-            let parts = layer.tensors().into_iter();
-            tensors.extend(parts.map(|(part, tensor)| (names::in_layer(layer_idx, &part), tensor)));
+            tensors.extend(layer.tensors(layer_idx));
         }
         tensors
     }
+
+    /// The tensor behind a parameter, by its path in the module, such as `layers.3.mlp.up.weight`; `None` for a
+    /// path that is none of a decoder.
+    pub fn tensor_of(path: &str) -> Option<TensorId> {
+        let (layer, rest) = match path.strip_prefix("layers.") {
+            Some(rest) => {
+                let (layer, rest) = rest.split_once('.')?;
+                (Some(layer.parse().ok()?), rest)
+            }
+            None => (None, path),
+        };
+        let (module, param) = rest.rsplit_once('.')?;
+        let (_, part) = *MODULES.iter().find(|(name, _)| *name == module)?;
+        let param = if param == "bias" { ParamKind::Bias } else { ParamKind::Weight };
+        Some(TensorId { layer, part, param })
+    }
 }
+
+/// Modules of a decoder, and which part of the model each is.
+const MODULES: [(&str, Part); 16] = [
+    ("embedding", Part::Embedding),
+    ("input_norm", Part::AttnNorm),
+    ("attention.q", Part::Q),
+    ("attention.k", Part::K),
+    ("attention.v", Part::V),
+    ("attention.q_norm", Part::QNorm),
+    ("attention.k_norm", Part::KNorm),
+    ("attention.o", Part::O),
+    ("attention.post_norm", Part::PostAttnNorm),
+    ("mlp_norm", Part::FfnNorm),
+    ("mlp.gate", Part::Gate),
+    ("mlp.up", Part::Up),
+    ("mlp.down", Part::Down),
+    ("mlp.post_norm", Part::PostFfnNorm),
+    ("norm", Part::FinalNorm),
+    ("head", Part::Head),
+];
 
 /// How the rows of a pass belong together, in all layers.
 enum Rows<'a> {

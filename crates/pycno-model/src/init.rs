@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pycno_units::Seed;
 use rand::{RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
 
-use crate::{Checkpoint, HostTensor, ModelSpec, names};
+use crate::{Checkpoint, HostTensor, ModelSpec, Part, TensorId, TensorInfo, tensors::Param};
 
 /// Standard deviation of the first logits where the head is the embedding: the embedding's is this over
 /// `sqrt(d_model)`.
@@ -24,9 +24,10 @@ const LOGITS: f64 = 3.5;
 /// DIFFERENCE: values are drawn evenly from an interval of that variance, not from a normal distribution:
 /// no logarithm, whose last bit is the machine's.
 pub fn initial(spec: &ModelSpec, seed: Seed) -> Checkpoint {
-    let tensors = names::expected_shapes(spec).into_iter().map(|(name, shape)| {
-        let values = values(&name, &shape, (spec.layers.len(), seed));
-        (name, HostTensor::new(shape, values))
+    let tensors = spec.tensors().into_iter().map(|(id, info)| {
+        let shape = spec.shape(id, info);
+        let values = values(spec, (id, info), &shape, seed);
+        (id, HostTensor::new(shape, values))
     });
     let tensors = tensors.collect();
     Checkpoint {
@@ -37,48 +38,58 @@ pub fn initial(spec: &ModelSpec, seed: Seed) -> Checkpoint {
     }
 }
 
-fn values(name: &str, shape: &[usize], (n_layers, seed): (usize, Seed)) -> Vec<f32> {
+fn values(
+    spec: &ModelSpec,
+    (id, info): (TensorId, TensorInfo),
+    shape: &[usize],
+    seed: Seed,
+) -> Vec<f32> {
     let n = shape.iter().product();
     let &[_, d_in] = shape else {
-        let value = if name.rsplit('.').next() == Some("bias") { 0.0 } else { 1.0 };
-        return vec![value; n];
+        let gain = if spec.norm.unit_offset { 0.0 } else { 1.0 };
+        return vec![if id.param == Param::Bias { 0.0 } else { gain }; n];
     };
-    let deviation = match name {
-        names::EMBEDDING => LOGITS / (d_in as f64).sqrt(),
-        name if writes(name) => 1.0 / ((n_layers * d_in) as f64).sqrt(),
-        _ => 1.0 / (d_in as f64).sqrt(),
+    let deviation = if id.part == Part::Embedding {
+        LOGITS / (d_in as f64).sqrt()
+    } else if info.writes_residual {
+        1.0 / ((spec.layers.len() * d_in) as f64).sqrt()
+    } else {
+        1.0 / (d_in as f64).sqrt()
     };
     // Even on [-b, b] has variance b^2 / 3.
     let bound = 3_f64.sqrt() * deviation;
-    let mut draw = Xoshiro256PlusPlus::seed_from_u64(seed.split(name).0);
+    let mut draw = Xoshiro256PlusPlus::seed_from_u64(seed.split(&draw_name(id)).0);
     #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
     let mut value = || (bound * (2.0 * draw.random::<f64>() - 1.0)) as f32;
     std::iter::repeat_with(&mut value).take(n).collect()
 }
 
-/// Whether a matrix writes into the residual stream.
-fn writes(name: &str) -> bool {
-    name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight")
+/// What a tensor's draw is named after: its name in a Llama's folder, as it was when first shipped, so that a seed
+/// keeps its model.
+fn draw_name(id: TensorId) -> String {
+    crate::hf::llama_name(id).unwrap_or_else(|| id.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LayerSpec, RopeSpec};
+    use crate::{AttentionSpec, FfnSpec, LayerSpec, NormSpec, RopeSpec};
 
     fn spec() -> ModelSpec {
+        let attention = AttentionSpec {
+            qkv_bias: true,
+            o_bias: true,
+            ..AttentionSpec::plain(4, 2, 16, RopeSpec::plain(1e4))
+        };
         ModelSpec {
             vocab: 300,
             d_model: 64,
-            d_head: 16,
-            layers: vec![LayerSpec { n_heads: 4, n_kv_heads: 2, d_ffn: 168 }; 8],
-            norm_eps: 1e-5,
-            rope: RopeSpec { theta: 1e4, scaling: None },
-            attention_bias: true,
-            mlp_bias: false,
+            layers: vec![LayerSpec::pre_norm(attention, FfnSpec::swiglu(168)); 8],
+            norm: NormSpec::plain(1e-5),
             tied: false,
             max_positions: 128,
-            window: None,
+            embedding_scale: None,
+            logit_softcap: None,
         }
     }
 
@@ -87,20 +98,20 @@ mod tests {
         let model = initial(&spec(), Seed(1));
         model.check().unwrap();
         for (part, expect) in [
-            ("model.embed_tokens.weight", 3.5 / 8.0),
-            ("lm_head.weight", 0.125),
-            ("model.layers.3.self_attn.q_proj.weight", 0.125),
-            ("model.layers.3.self_attn.o_proj.weight", 0.125 / 8.0_f64.sqrt()),
-            ("model.layers.3.mlp.down_proj.weight", 1.0 / (8.0 * 168.0_f64).sqrt()),
+            (TensorId::outside(Part::Embedding), 3.5 / 8.0),
+            (TensorId::outside(Part::Head), 0.125),
+            (TensorId::weight(3, Part::Q), 0.125),
+            (TensorId::weight(3, Part::O), 0.125 / 8.0_f64.sqrt()),
+            (TensorId::weight(3, Part::Down), 1.0 / (8.0 * 168.0_f64).sqrt()),
         ] {
-            let data = model.tensors[part].data();
+            let data = model.tensors[&part].data();
             let square: f64 = data.iter().map(|x| f64::from(*x).powi(2)).sum();
             let found = (square / data.len() as f64).sqrt();
             assert!((found / expect - 1.0).abs() < 0.05, "{part}: {found}, not {expect}");
         }
-        assert_eq!(model.tensors["model.norm.weight"].data(), [1.0; 64]);
-        let bias = "model.layers.0.self_attn.q_proj.bias";
-        assert_eq!(model.tensors[bias].data(), [0.0; 64]);
+        assert_eq!(model.tensors[&TensorId::outside(Part::FinalNorm)].data(), [1.0; 64]);
+        let bias = TensorId::bias(0, Part::Q);
+        assert_eq!(model.tensors[&bias].data(), [0.0; 64]);
     }
 
     #[test]
@@ -108,10 +119,9 @@ mod tests {
         let (one, two) = (initial(&spec(), Seed(1)), initial(&spec(), Seed(1)));
         assert_eq!(one.tensors, two.tensors);
         assert_ne!(one.tensors, initial(&spec(), Seed(2)).tensors);
-        let of =
-            |layer: usize| one.tensors[&names::in_layer(layer, "mlp.up_proj.weight")].data()[0];
+        let of = |layer: usize| one.tensors[&TensorId::weight(layer, Part::Up)].data()[0];
         assert!((of(0) - of(1)).abs() > 0.0);
-        let first = one.tensors["model.embed_tokens.weight"].data()[0];
+        let first = one.tensors[&TensorId::outside(Part::Embedding)].data()[0];
         assert_eq!(first.to_bits(), FIRST.to_bits(), "{first:e}");
     }
 

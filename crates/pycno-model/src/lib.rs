@@ -1,9 +1,10 @@
-//! Language models of the llama family: one [`Decoder`] described by a [`ModelSpec`], checkpoints in
-//! (Hugging Face folders, GGUF files) and out (Hugging Face folders).
+//! Decoder-only language models: one [`Decoder`] described by a [`ModelSpec`], checkpoints in (Hugging Face
+//! folders, GGUF files) and out (Hugging Face folders).
 //!
-//! A [`Checkpoint`] is a value: a spec and named `f32` tensors on the host, in Hugging Face's names and
-//! layout. Readers make one, surgery turns one into another, [`Decoder::new`] runs one.
-//! Start reading at [`spec`], then [`decoder`].
+//! A [`Checkpoint`] is a value: a spec and `f32` tensors on the host, by [`TensorId`]. Readers make one, surgery
+//! turns one into another, [`Decoder::new`] runs one. Families of models differ by their spec; how each writes its
+//! config and names its tensors is known in one file below [`hf`].
+//! Start reading at [`spec`], then [`tensors`] and [`decoder`].
 #![deny(unsafe_code)]
 
 pub mod checkpoint;
@@ -15,9 +16,9 @@ pub mod hf;
 mod init;
 mod layer;
 mod map;
-pub mod names;
 pub mod source;
 pub mod spec;
+pub mod tensors;
 
 pub use checkpoint::{Checkpoint, HostTensor};
 pub use decoder::{Cache, Decoder};
@@ -25,4 +26,9 @@ pub use dtype::ComputeDtype;
 pub use error::ModelError;
 pub use init::initial;
 pub use layer::{Observer, Site};
-pub use spec::{LayerSpec, Llama3Scaling, ModelSpec, ParamCounts, RopeSpec};
+pub use pycno_kernels::gated::Activation;
+pub use spec::{
+    AttentionSpec, FfnSpec, LayerSpec, Llama3Scaling, ModelSpec, NormPlacement, NormSpec,
+    ParamCounts, RopeScaling, RopeSpec,
+};
+pub use tensors::{Dim, Part, TensorId, TensorInfo};

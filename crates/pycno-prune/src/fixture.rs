@@ -1,7 +1,10 @@
 //! Small random models for the tests of this crate.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use pycno_model::{Checkpoint, Decoder, HostTensor, LayerSpec, ModelSpec, RopeSpec, names};
+use pycno_model::{
+    Activation, AttentionSpec, Checkpoint, Decoder, FfnSpec, HostTensor, LayerSpec, ModelSpec,
+    NormPlacement, NormSpec, Part, RopeSpec, TensorId, tensors::Param,
+};
 use pycno_units::Seed;
 
 use crate::{Provenance, Statistics};
@@ -19,6 +22,8 @@ pub(crate) struct Shape {
     pub(crate) mlp_bias: bool,
     pub(crate) tied: bool,
     pub(crate) window: Option<usize>,
+    /// All that Gemma 2 and 3 add: norms everywhere, gains less 1, GELU, scales and softcaps.
+    pub(crate) gemma: bool,
 }
 
 impl Default for Shape {
@@ -31,30 +36,40 @@ impl Default for Shape {
             mlp_bias: false,
             tied: false,
             window: None,
+            gemma: false,
         }
     }
 }
 
 impl Shape {
     pub(crate) fn spec(&self) -> ModelSpec {
-        let layer = |[n_kv_heads, per_group, d_ffn]: &[usize; 3]| LayerSpec {
-            n_heads: n_kv_heads * per_group,
-            n_kv_heads: *n_kv_heads,
-            d_ffn: *d_ffn,
-        };
         ModelSpec {
             vocab: VOCAB,
             d_model: self.d_model,
-            d_head: self.d_head,
-            layers: self.layers.iter().map(layer).collect(),
-            norm_eps: 1e-5,
-            rope: RopeSpec { theta: 1e4, scaling: None },
-            attention_bias: self.attention_bias,
-            mlp_bias: self.mlp_bias,
+            layers: self.layers.iter().map(|sizes| self.layer(*sizes)).collect(),
+            norm: NormSpec { eps: 1e-5, unit_offset: self.gemma },
             tied: self.tied,
             max_positions: 64,
-            window: self.window,
+            embedding_scale: self.gemma.then_some(3.0),
+            logit_softcap: None,
         }
+    }
+
+    fn layer(&self, [n_kv_heads, per_group, d_ffn]: [usize; 3]) -> LayerSpec {
+        let heads = [n_kv_heads * per_group, n_kv_heads];
+        let attention = AttentionSpec {
+            qkv_bias: self.attention_bias,
+            o_bias: self.attention_bias,
+            qk_norm: self.gemma,
+            window: self.window,
+            scale: self.gemma.then_some(0.4),
+            softcap: self.gemma.then_some(5.0),
+            ..AttentionSpec::plain(heads[0], heads[1], self.d_head, RopeSpec::plain(1e4))
+        };
+        let activation = if self.gemma { Activation::GeluTanh } else { Activation::Silu };
+        let ffn = FfnSpec { d_ffn, activation, bias: self.mlp_bias };
+        let norms = if self.gemma { NormPlacement::BeforeAndAfter } else { NormPlacement::Before };
+        LayerSpec { norms, ..LayerSpec::pre_norm(attention, ffn) }
     }
 }
 
@@ -91,10 +106,11 @@ impl Bits {
 /// A checkpoint of random weights.
 pub(crate) fn checkpoint(spec: &ModelSpec, seed: u64) -> Checkpoint {
     let mut bits = Bits::new(seed);
-    let tensors = names::expected_shapes(spec).into_iter().map(|(name, shape)| {
+    let tensors = spec.shapes().map(|(id, shape)| {
         let len = shape.iter().product();
-        let around = if name.contains("norm") { 1.0 } else { 0.0 };
-        (name, HostTensor::new(shape, (0..len).map(|_| around + bits.uniform()).collect()))
+        let is_gain = shape.len() == 1 && id.param == Param::Weight;
+        let around = if is_gain && !spec.norm.unit_offset { 1.0 } else { 0.0 };
+        (id, HostTensor::new(shape, (0..len).map(|_| around + bits.uniform()).collect()))
     });
     let tensors = tensors.collect();
     let (files, config) = (std::collections::BTreeMap::new(), serde_json::Map::new());
@@ -102,17 +118,17 @@ pub(crate) fn checkpoint(spec: &ModelSpec, seed: u64) -> Checkpoint {
 }
 
 /// Replaces a tensor's values by what `f` makes of index and value.
-pub(crate) fn edit(checkpoint: &mut Checkpoint, name: &str, f: impl Fn(usize, f32) -> f32) {
-    let tensor = &checkpoint.tensors[name];
+pub(crate) fn edit(checkpoint: &mut Checkpoint, id: TensorId, f: impl Fn(usize, f32) -> f32) {
+    let tensor = &checkpoint.tensors[&id];
     let data = tensor.data().iter().enumerate().map(|(i, x)| f(i, *x)).collect();
     let edited = HostTensor::new(tensor.shape().to_vec(), data);
-    checkpoint.tensors.insert(name.to_owned(), edited);
+    checkpoint.tensors.insert(id, edited);
 }
 
 /// Makes a block add nothing to the residual stream.
 pub(crate) fn nullify(checkpoint: &mut Checkpoint, layer_idx: usize) {
-    for part in ["self_attn.o_proj.weight", "mlp.down_proj.weight"] {
-        edit(checkpoint, &names::in_layer(layer_idx, part), |_, _| 0.0);
+    for part in [Part::O, Part::Down] {
+        edit(checkpoint, TensorId::weight(layer_idx, part), |_, _| 0.0);
     }
 }
 

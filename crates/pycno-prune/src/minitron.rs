@@ -41,7 +41,7 @@ pub fn kv_group_importance(statistics: &Statistics) -> Result<Vec<Vec<f64>>, Pru
     let layers = statistics.measured()?.iter().zip(&statistics.spec().layers);
     Ok(layers
         .map(|(layer, shape)| {
-            let heads_per_group = shape.n_heads / shape.n_kv_heads;
+            let heads_per_group = shape.n_heads() / shape.n_kv_heads();
             let groups = layer.head_square_sums.chunks_exact(heads_per_group);
             groups.map(|heads| heads.iter().sum::<f64>().sqrt()).collect()
         })
@@ -50,6 +50,8 @@ pub fn kv_group_importance(statistics: &Statistics) -> Result<Vec<Vec<f64>>, Pru
 
 #[cfg(test)]
 mod tests {
+    use pycno_model::{Part, TensorId};
+
     use super::*;
     use crate::fixture::{self, Shape};
 
@@ -86,9 +88,9 @@ mod tests {
             let mut checkpoint = fixture::checkpoint(&Shape::default().spec(), 5);
             // Channel 4 of 7, rows of 10; group 1 of 2, rows 4..8 of 10 entries.
             let up = |i, x| if i / 10 == 4 { 0.0 } else { x };
-            fixture::edit(&mut checkpoint, "model.layers.1.mlp.up_proj.weight", up);
+            fixture::edit(&mut checkpoint, TensorId::weight(1, Part::Up), up);
             let value = |i, x| if i / 40 == 1 { 0.0 } else { x };
-            fixture::edit(&mut checkpoint, "model.layers.2.self_attn.v_proj.weight", value);
+            fixture::edit(&mut checkpoint, TensorId::weight(2, Part::V), value);
             checkpoint
         };
         let statistics = fixture::statistics(&checkpoint, &fixture::sequences(3, 6, 11), 3);

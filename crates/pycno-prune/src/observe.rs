@@ -11,7 +11,6 @@ use crate::{LayerStatistics, PruneError};
 pub(crate) struct Pass {
     layers: Vec<LayerStatistics>,
     batch: usize,
-    d_head: usize,
     /// The residual stream as the last block left it; none before the first.
     stream: Option<TensorData>,
     failure: Option<PruneError>,
@@ -26,8 +25,8 @@ struct Cosines {
 }
 
 impl Pass {
-    pub(crate) const fn new(layers: Vec<LayerStatistics>, batch: usize, d_head: usize) -> Self {
-        Self { layers, batch, d_head, stream: None, failure: None }
+    pub(crate) const fn new(layers: Vec<LayerStatistics>, batch: usize) -> Self {
+        Self { layers, batch, stream: None, failure: None }
     }
 
     /// Takes an activation in; after a failure the rest of the pass is ignored.
@@ -61,7 +60,7 @@ impl Pass {
                 add_squares(&mut self.layers[layer_idx].ffn_square_sums, &means);
             }
             Site::AttentionContext => {
-                let d_head = self.d_head;
+                let d_head = width / self.layers[layer_idx].head_square_sums.len();
                 let means = per_sequence(values, sequence, |x| mean_norms(x, width, d_head));
                 add_squares(&mut self.layers[layer_idx].head_square_sums, &means);
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pycno_model::{LayerSpec, ModelSpec, ParamCounts};
+use pycno_model::{ModelSpec, ParamCounts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -75,8 +75,8 @@ impl PrunePlan {
     pub fn keep_all(spec: &ModelSpec, source: String) -> Self {
         let layers = spec.layers.iter().enumerate().map(|(layer_idx, layer)| LayerPlan {
             layer_idx,
-            kv_groups: (0..layer.n_kv_heads).collect(),
-            ffn: (0..layer.d_ffn).collect(),
+            kv_groups: (0..layer.n_kv_heads()).collect(),
+            ffn: (0..layer.d_ffn()).collect(),
         });
         Self { format: KIND.format, source, steps: Vec::new(), layers: layers.collect() }
     }
@@ -114,8 +114,8 @@ impl PrunePlan {
         List::Layers.check(&layers, spec.layers.len())?;
         self.layers.iter().try_for_each(|layer| {
             let shape = spec.layers[layer.layer_idx];
-            List::KvGroups(layer.layer_idx).check(&layer.kv_groups, shape.n_kv_heads)?;
-            List::Ffn(layer.layer_idx).check(&layer.ffn, shape.d_ffn)
+            List::KvGroups(layer.layer_idx).check(&layer.kv_groups, shape.n_kv_heads())?;
+            List::Ffn(layer.layer_idx).check(&layer.ffn, shape.d_ffn())
         })
     }
 
@@ -128,12 +128,7 @@ impl PrunePlan {
         self.check(spec)?;
         let layers = self.layers.iter().map(|layer| {
             let shape = spec.layers[layer.layer_idx];
-            let n_kv_heads = layer.kv_groups.len();
-            LayerSpec {
-                n_heads: shape.n_heads / shape.n_kv_heads * n_kv_heads,
-                n_kv_heads,
-                d_ffn: layer.ffn.len(),
-            }
+            shape.with_kv_heads(layer.kv_groups.len()).with_d_ffn(layer.ffn.len())
         });
         Ok(ModelSpec { layers: layers.collect(), ..spec.clone() })
     }

@@ -158,9 +158,9 @@ mod tests {
             assert_eq!(plan.source, "weights");
             let after = plan.spec_after(&spec).unwrap();
             assert_eq!(after.layers.len(), n_layers);
-            assert!(after.layers.iter().all(|layer| layer.n_kv_heads == n_kv_heads
-                && layer.n_heads == 2 * n_kv_heads
-                && layer.d_ffn == d_ffn));
+            assert!(after.layers.iter().all(|layer| layer.n_kv_heads() == n_kv_heads
+                && layer.n_heads() == 2 * n_kv_heads
+                && layer.d_ffn() == d_ffn));
             let sliced = fixture::logits(&slice(&checkpoint, &plan).unwrap(), &sequences);
             let masked = fixture::logits(&mask(&checkpoint, &plan).unwrap(), &sequences);
             assert!(fixture::relative_error(&sliced, &masked) < 1e-5);

@@ -59,8 +59,8 @@ impl Statistics {
     /// Statistics of nothing yet.
     pub fn new(spec: &ModelSpec, provenance: Provenance) -> Self {
         let empty = |layer: &pycno_model::LayerSpec| LayerStatistics {
-            ffn_square_sums: vec![0.0; layer.d_ffn],
-            head_square_sums: vec![0.0; layer.n_heads],
+            ffn_square_sums: vec![0.0; layer.d_ffn()],
+            head_square_sums: vec![0.0; layer.n_heads()],
             ..LayerStatistics::default()
         };
         let layers = spec.layers.iter().map(empty).collect();
@@ -85,7 +85,7 @@ impl Statistics {
         if seq == 0 {
             return Err(PruneError::EmptySequence { seq });
         }
-        let mut pass = Pass::new(self.layers.clone(), batch, self.spec.d_head);
+        let mut pass = Pass::new(self.layers.clone(), batch);
         decoder.observed(ids, &mut |layer_idx, site, x| pass.see(layer_idx, site, x));
         self.layers = pass.finish()?;
         self.sequences += batch;
@@ -196,8 +196,8 @@ impl Statistics {
         }
         for (layer_idx, (layer, shape)) in self.layers.iter().zip(&self.spec.layers).enumerate() {
             let sizes = (layer.ffn_square_sums.len(), layer.head_square_sums.len());
-            if sizes != (shape.d_ffn, shape.n_heads) {
-                let expected = format!("{} channels and {} heads", shape.d_ffn, shape.n_heads);
+            if sizes != (shape.d_ffn(), shape.n_heads()) {
+                let expected = format!("{} channels and {} heads", shape.d_ffn(), shape.n_heads());
                 return refuse(layer_idx, expected, format!("{} and {}", sizes.0, sizes.1));
             }
             let tokens = layer.cosine_tokens.saturating_add(layer.skipped_tokens);
@@ -229,6 +229,8 @@ fn add(sums: &mut [f64], terms: &[f64]) {
 
 #[cfg(test)]
 mod tests {
+    use pycno_model::{Part, TensorId};
+
     use super::*;
     use crate::fixture::{self, Shape};
 
@@ -305,9 +307,9 @@ mod tests {
     #[test]
     fn a_non_finite_activation_names_layer_and_site_and_leaves_the_sums() {
         let sites = [
-            ("self_attn.v_proj.weight", "attention context"),
-            ("mlp.up_proj.weight", "FFN channels"),
-            ("mlp.down_proj.weight", "block output"),
+            (Part::V, "attention context"),
+            (Part::Up, "FFN channels"),
+            (Part::Down, "block output"),
         ];
         let healthy = fixture::checkpoint(&Shape::default().spec(), 3);
         let sequences = fixture::sequences(2, 5, 7);
@@ -315,8 +317,8 @@ mod tests {
             let mut statistics = fixture::statistics(&healthy, &sequences, 2);
             let before = statistics.clone();
             let mut sick = healthy.clone();
-            let name = pycno_model::names::in_layer(1, part);
-            fixture::edit(&mut sick, &name, |i, x| if i == 3 { f32::NAN } else { x });
+            let id = TensorId::weight(1, part);
+            fixture::edit(&mut sick, id, |i, x| if i == 3 { f32::NAN } else { x });
             let decoder = fixture::decoder(&sick);
             let error = statistics.observe(&decoder, fixture::ids(&sequences)).unwrap_err();
             let expect = format!("activations must be finite, got NaN at the {site} of layer 1");

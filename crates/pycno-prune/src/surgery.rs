@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use pycno_model::{Checkpoint, HostTensor, LayerSpec, names};
+use pycno_model::{Checkpoint, Dim, HostTensor, LayerSpec, TensorId};
 use rayon::prelude::*;
 
 use crate::{LayerPlan, PruneError, PrunePlan};
@@ -26,16 +26,12 @@ pub fn slice(checkpoint: &Checkpoint, plan: &PrunePlan) -> Result<Checkpoint, Pr
     checkpoint.check()?;
     let spec = plan.spec_after(&checkpoint.spec)?;
     let kept = kept_layers(checkpoint, plan);
-    let tensors = checkpoint.tensors.par_iter().filter_map(|(name, tensor)| {
-        let Some((layer_idx, part)) = names::layer_of(name) else {
-            return Some((name.clone(), tensor.clone()));
-        };
+    let tensors = checkpoint.tensors.par_iter().filter_map(|(id, tensor)| {
+        let Some(layer_idx) = id.layer else { return Some((*id, tensor.clone())) };
         let layer = kept.get(&layer_idx)?;
-        let sliced = match cut(part) {
-            Some(cut) => take(tensor, cut.axis, layer.of(cut.unit)),
-            None => tensor.clone(),
-        };
-        Some((names::in_layer(layer.new_idx, part), sliced))
+        let cut = |tensor: HostTensor, (axis, kept): (Axis, &[usize])| take(&tensor, axis, kept);
+        let sliced = layer.cuts(*id).into_iter().fold(tensor.clone(), cut);
+        Some((id.in_layer(layer.new_idx), sliced))
     });
     Ok(Checkpoint { tensors: tensors.collect(), spec, ..checkpoint.clone() })
 }
@@ -50,25 +46,20 @@ pub fn mask(checkpoint: &Checkpoint, plan: &PrunePlan) -> Result<Checkpoint, Pru
     checkpoint.check()?;
     plan.check(&checkpoint.spec)?;
     let kept = kept_layers(checkpoint, plan);
-    let tensors = checkpoint.tensors.par_iter().map(|(name, tensor)| {
-        let masked = match names::layer_of(name) {
+    let tensors = checkpoint.tensors.par_iter().map(|(id, tensor)| {
+        let masked = match id.layer.map(|layer_idx| kept.get(&layer_idx)) {
             None => tensor.clone(),
-            Some((layer_idx, part)) => match (kept.get(&layer_idx), cut(part)) {
-                (Some(layer), Some(cut)) => zero(tensor, cut.axis, layer.of(cut.unit)),
-                (None, _) if adds_to_stream(part) => zeros(tensor),
-                _ => tensor.clone(),
-            },
+            Some(Some(layer)) => {
+                let cut =
+                    |tensor: HostTensor, (axis, kept): (Axis, &[usize])| zero(&tensor, axis, kept);
+                layer.cuts(*id).into_iter().fold(tensor.clone(), cut)
+            }
+            Some(None) if id.info().is_some_and(|info| info.writes_residual) => zeros(tensor),
+            Some(None) => tensor.clone(),
         };
-        (name.clone(), masked)
+        (*id, masked)
     });
     Ok(Checkpoint { tensors: tensors.collect(), ..checkpoint.clone() })
-}
-
-/// Which indices of a tensor's axis follow which unit.
-#[derive(Clone, Copy)]
-struct Cut {
-    axis: Axis,
-    unit: Unit,
 }
 
 #[derive(Clone, Copy)]
@@ -77,14 +68,7 @@ enum Axis {
     Columns,
 }
 
-#[derive(Clone, Copy)]
-enum Unit {
-    Query,
-    KeyValue,
-    Ffn,
-}
-
-/// Rows and columns that stay, by unit.
+/// Rows and columns that stay, by what they count.
 struct KeptLayer {
     new_idx: usize,
     query: Vec<usize>,
@@ -92,39 +76,20 @@ struct KeptLayer {
     ffn: Vec<usize>,
 }
 
-/// How a part of a layer is cut; `None` for norms and for the biases of o and down, which stay whole.
-fn cut(part: &str) -> Option<Cut> {
-    let (axis, unit) = match part {
-        "self_attn.q_proj.weight" | "self_attn.q_proj.bias" => (Axis::Rows, Unit::Query),
-        "self_attn.k_proj.weight" | "self_attn.k_proj.bias" => (Axis::Rows, Unit::KeyValue),
-        "self_attn.v_proj.weight" | "self_attn.v_proj.bias" => (Axis::Rows, Unit::KeyValue),
-        "self_attn.o_proj.weight" => (Axis::Columns, Unit::Query),
-        "mlp.gate_proj.weight" | "mlp.gate_proj.bias" => (Axis::Rows, Unit::Ffn),
-        "mlp.up_proj.weight" | "mlp.up_proj.bias" => (Axis::Rows, Unit::Ffn),
-        "mlp.down_proj.weight" => (Axis::Columns, Unit::Ffn),
-        _ => return None,
-    };
-    Some(Cut { axis, unit })
-}
-
-fn adds_to_stream(part: &str) -> bool {
-    part.starts_with("self_attn.o_proj.") || part.starts_with("mlp.down_proj.")
-}
-
 fn kept_layers(checkpoint: &Checkpoint, plan: &PrunePlan) -> BTreeMap<usize, KeptLayer> {
     let layers = plan.layers.iter().enumerate();
-    let d_head = checkpoint.spec.d_head;
     layers
         .map(|(new_idx, layer)| {
             let shape = checkpoint.spec.layers[layer.layer_idx];
-            (layer.layer_idx, KeptLayer::new(new_idx, layer, shape, d_head))
+            (layer.layer_idx, KeptLayer::new(new_idx, layer, shape))
         })
         .collect()
 }
 
 impl KeptLayer {
-    fn new(new_idx: usize, plan: &LayerPlan, shape: LayerSpec, d_head: usize) -> Self {
-        let rows_per_group = shape.n_heads / shape.n_kv_heads * d_head;
+    fn new(new_idx: usize, plan: &LayerPlan, shape: LayerSpec) -> Self {
+        let d_head = shape.d_head();
+        let rows_per_group = shape.n_heads() / shape.n_kv_heads().max(1) * d_head;
         Self {
             new_idx,
             query: spans(&plan.kv_groups, rows_per_group),
@@ -133,11 +98,20 @@ impl KeptLayer {
         }
     }
 
-    fn of(&self, unit: Unit) -> &[usize] {
-        match unit {
-            Unit::Query => &self.query,
-            Unit::KeyValue => &self.key_value,
-            Unit::Ffn => &self.ffn,
+    /// What stays along each axis of a tensor; axes that stay whole are not listed.
+    fn cuts(&self, id: TensorId) -> Vec<(Axis, &[usize])> {
+        let Some(info) = id.info() else { return Vec::new() };
+        let axes = [(Axis::Rows, Some(info.rows)), (Axis::Columns, info.columns)];
+        axes.into_iter().filter_map(|(axis, dim)| Some((axis, self.of(dim?)?))).collect()
+    }
+
+    /// The indices that stay of what an axis counts; `None` if no plan cuts it.
+    fn of(&self, dim: Dim) -> Option<&[usize]> {
+        match dim {
+            Dim::Query => Some(&self.query),
+            Dim::KeyValue => Some(&self.key_value),
+            Dim::Ffn => Some(&self.ffn),
+            Dim::Vocab | Dim::Model | Dim::Head => None,
         }
     }
 }
@@ -203,6 +177,7 @@ fn zeros(tensor: &HostTensor) -> HostTensor {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use pycno_model::Part;
 
     use super::*;
     use crate::{
@@ -243,11 +218,11 @@ mod tests {
 
     fn shapes() -> impl Strategy<Value = Shape> {
         let layers = prop::collection::vec([1..4_usize, 1..4_usize, 1..10_usize], 1..5);
-        let options = (any::<bool>(), any::<bool>(), any::<bool>(), prop::option::of(1..4_usize));
+        let options = (prop::array::uniform4(any::<bool>()), prop::option::of(1..4_usize));
         let widths = (5..12_usize, prop::sample::select(vec![2_usize, 4, 6]));
         (widths, layers, options).prop_map(|((d_model, d_head), layers, options)| {
-            let (attention_bias, mlp_bias, tied, window) = options;
-            Shape { d_model, d_head, layers, attention_bias, mlp_bias, tied, window }
+            let ([attention_bias, mlp_bias, tied, gemma], window) = options;
+            Shape { d_model, d_head, layers, attention_bias, mlp_bias, tied, window, gemma }
         })
     }
 
@@ -321,21 +296,19 @@ mod tests {
             fixture::checkpoint(&Shape { mlp_bias: true, ..Shape::default() }.spec(), 5);
         let mut rotated = checkpoint.clone();
         let (d_ffn, d_model) = (7, 10);
-        for part in ["gate_proj", "up_proj"] {
-            let name = names::in_layer(1, &format!("mlp.{part}.weight"));
-            let source = checkpoint.tensors[&name].clone();
+        for part in [Part::Gate, Part::Up] {
+            let id = TensorId::weight(1, part);
+            let source = checkpoint.tensors[&id].clone();
             let row = |i: usize| (i / d_model + 3) % d_ffn;
-            fixture::edit(&mut rotated, &name, |i, _| {
-                source.data()[row(i) * d_model + i % d_model]
-            });
-            let name = names::in_layer(1, &format!("mlp.{part}.bias"));
-            let source = checkpoint.tensors[&name].clone();
-            fixture::edit(&mut rotated, &name, |i, _| source.data()[(i + 3) % d_ffn]);
+            fixture::edit(&mut rotated, id, |i, _| source.data()[row(i) * d_model + i % d_model]);
+            let id = TensorId::bias(1, part);
+            let source = checkpoint.tensors[&id].clone();
+            fixture::edit(&mut rotated, id, |i, _| source.data()[(i + 3) % d_ffn]);
         }
-        let name = names::in_layer(1, "mlp.down_proj.weight");
-        let source = checkpoint.tensors[&name].clone();
+        let id = TensorId::weight(1, Part::Down);
+        let source = checkpoint.tensors[&id].clone();
         let column = |i: usize| (i % d_ffn + 3) % d_ffn;
-        fixture::edit(&mut rotated, &name, |i, _| source.data()[i / d_ffn * d_ffn + column(i)]);
+        fixture::edit(&mut rotated, id, |i, _| source.data()[i / d_ffn * d_ffn + column(i)]);
         assert_ne!(rotated.tensors, checkpoint.tensors);
         assert!(error(&rotated, &checkpoint) <= TOLERANCE);
     }
@@ -348,9 +321,8 @@ mod tests {
         let student = slice(&checkpoint, &plan).unwrap();
         student.check().unwrap();
         for (new, old) in [(0, 1), (1, 2)] {
-            let part = "self_attn.q_proj.weight";
-            let found = &student.tensors[&names::in_layer(new, part)];
-            assert_eq!(found, &checkpoint.tensors[&names::in_layer(old, part)]);
+            let found = &student.tensors[&TensorId::weight(new, Part::Q)];
+            assert_eq!(found, &checkpoint.tensors[&TensorId::weight(old, Part::Q)]);
         }
     }
 
@@ -377,7 +349,7 @@ mod tests {
         assert_eq!(mask(&checkpoint, &plan).unwrap_err().to_string(), message);
 
         let plan = PrunePlan::keep_all(&checkpoint.spec, String::new());
-        checkpoint.tensors.remove("model.layers.2.mlp.up_proj.weight");
+        checkpoint.tensors.remove(&TensorId::weight(2, Part::Up));
         assert!(matches!(slice(&checkpoint, &plan), Err(PruneError::Model { .. })));
     }
 }

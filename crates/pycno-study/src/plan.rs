@@ -87,13 +87,12 @@ fn shape_after(config: &PruneConfig, spec: &ModelSpec) -> Result<ModelSpec, Prun
         if possible { Ok(keep) } else { Err(PruneError::Keep { field, available, keep }) }
     };
     let hidden = |width: Width, layer: LayerSpec| {
-        let d_ffn = keep("keep_ffn", width.kept(layer.d_ffn), layer.d_ffn)?;
-        Ok::<_, PruneError>(LayerSpec { d_ffn, ..layer })
+        let d_ffn = keep("keep_ffn", width.kept(layer.d_ffn()), layer.d_ffn())?;
+        Ok::<_, PruneError>(layer.with_d_ffn(d_ffn))
     };
     let groups = |keep_groups: usize, layer: LayerSpec| {
-        let n_kv_heads = keep("keep_groups", keep_groups, layer.n_kv_heads)?;
-        let n_heads = layer.n_heads / layer.n_kv_heads * n_kv_heads;
-        Ok::<_, PruneError>(LayerSpec { n_heads, n_kv_heads, ..layer })
+        let n_kv_heads = keep("keep_groups", keep_groups, layer.n_kv_heads())?;
+        Ok::<_, PruneError>(layer.with_kv_heads(n_kv_heads))
     };
     let layers = spec.layers.iter().copied();
     let layers = match *config {

@@ -10,7 +10,7 @@ use pycno_kernels::{
     adamw::{AdamWStep, Slot, adamw},
     norm::square_sum,
 };
-use pycno_model::Decoder;
+use pycno_model::{Decoder, TensorId, TensorInfo};
 
 use crate::{NormLimit, WeightDecay, parameters};
 
@@ -66,9 +66,9 @@ impl Optimizer {
             gradient_scale: rates.gradient_scale,
             step: self.steps,
         };
-        parameters::replaced(student, &mut |path, rank, weight| {
+        parameters::replaced(student, &mut |path, weight| {
             let Some(gradient) = gradients.remove(path) else { return weight };
-            let weight_decay = if decays(path, rank) { rates.weight_decay.into() } else { 0.0 };
+            let weight_decay = if decays(path) { rates.weight_decay.into() } else { 0.0 };
             self.update(path, [weight, gradient], &AdamWStep { weight_decay, ..how })
         })
     }
@@ -89,9 +89,10 @@ impl Optimizer {
     }
 }
 
-/// Whether weight decay applies: to the matrices of the blocks, not to norms, biases, embedding and head.
-fn decays(path: &str, rank: usize) -> bool {
-    rank == 2 && path.starts_with("layers.")
+/// Whether weight decay applies to a parameter.
+fn decays(path: &str) -> bool {
+    let info = Decoder::tensor_of(path).and_then(TensorId::info);
+    info.is_some_and(TensorInfo::decays)
 }
 
 /// The L2 norm of all gradients together, and the gradients back.
@@ -122,12 +123,13 @@ mod tests {
 
     #[test]
     fn only_matrices_of_blocks_decay() {
-        assert!(decays("layers.0.mlp.up.weight", 2));
-        assert!(!decays("layers.0.input_norm.gamma", 1));
-        assert!(!decays("layers.0.attention.q.bias", 1));
-        assert!(!decays("embedding.weight", 2));
-        assert!(!decays("head.weight", 2));
-        assert!(!decays("norm.gamma", 1));
+        assert!(decays("layers.0.mlp.up.weight"));
+        assert!(!decays("layers.0.input_norm.gamma"));
+        assert!(!decays("layers.0.attention.q.bias"));
+        assert!(!decays("layers.0.attention.q_norm.gamma"));
+        assert!(!decays("embedding.weight"));
+        assert!(!decays("head.weight"));
+        assert!(!decays("norm.gamma"));
     }
 
     #[test]

@@ -15,13 +15,10 @@ pub(crate) fn each(module: &impl Module, f: &mut dyn FnMut(&str, Tensor<1>)) {
     module.visit(&mut Show { path: Vec::new(), f });
 }
 
-/// Replaces every parameter by what `f` makes of its path, rank and values, flat.
+/// Replaces every parameter by what `f` makes of its path and values, flat.
 ///
 /// The module is consumed so that `f` owns the values alone and may change them in place.
-pub(crate) fn replaced<M: Module>(
-    module: M,
-    f: &mut dyn FnMut(&str, usize, Tensor<1>) -> Tensor<1>,
-) -> M {
+pub(crate) fn replaced<M: Module>(module: M, f: &mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>) -> M {
     module.map(&mut Replace { path: Vec::new(), f })
 }
 
@@ -71,7 +68,7 @@ impl ModuleVisitor for Show<'_> {
 
 struct Replace<'a> {
     path: Vec<String>,
-    f: &'a mut dyn FnMut(&str, usize, Tensor<1>) -> Tensor<1>,
+    f: &'a mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>,
 }
 
 impl ModuleMapper for Replace<'_> {
@@ -87,7 +84,7 @@ impl ModuleMapper for Replace<'_> {
         let path = self.path.join(".");
         param.map(|x| {
             let shape = x.shape();
-            (self.f)(&path, D, flat(x)).reshape(shape)
+            (self.f)(&path, flat(x)).reshape(shape)
         })
     }
 }

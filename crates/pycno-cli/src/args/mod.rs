@@ -74,6 +74,8 @@ pub(crate) enum Verb {
     Advise(AdviseVerb),
     /// Make a run's report again from its record.
     Report(ReportArguments),
+    /// List the families of models that are read and written, and how each is checked.
+    Families,
     /// List what travels in this program: experiments, models, rulers, tasks.
     Ls,
     /// Write one of those out.

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{
     HeadLayout, Segments,
-    forward::{Source, scale},
+    forward::{Source, soften},
     plan::Block,
 };
 use crate::{
@@ -120,7 +120,7 @@ impl Head<'_> {
             part.resize(shape[0] * shape[1], 0.0);
         }
         let scores = TileMut::dense(&mut scratch.weights, shape);
-        scaled_here(scores, [queries, keys.t()], scale(layout), Output::Overwrite);
+        scaled_here(scores, [queries, keys.t()], layout.score_scale(), Output::Overwrite);
         let d_context = self.context(block, head, self.given.by_context);
         let d_weights = TileMut::dense(&mut scratch.gradients, shape);
         multiply_here(d_weights, [d_context, values.t()], Output::Overwrite);
@@ -148,8 +148,12 @@ impl Head<'_> {
                 part[..seen.start].fill(0.0);
                 part[seen.end..].fill(0.0);
             }
+            let scale = layout.score_scale();
             let parts = [&mut weights[seen.clone()], &mut gradients[seen]];
-            softmax_backward(parts, log_sum, own, scale(layout));
+            match layout.softcap {
+                None => softmax_backward(parts, log_sum, own, scale),
+                Some(cap) => softened_backward(parts, log_sum, own, (scale, cap)),
+            }
         }
     }
 
@@ -196,6 +200,29 @@ fn softmax_backward([scores, gradients]: [&mut [f32]; 2], log_sum: f32, own: f32
         let mut by = load(gradients, 0.0);
         for (by, weight) in by.iter_mut().zip(weights) {
             *by = weight * (*by - own) * scale;
+        }
+        store(scores, weights);
+        store(gradients, by);
+    }
+}
+
+/// As [`softmax_backward`], of scores that are softened first: `d (c tanh(s / c)) / d s = 1 - tanh(s / c)^2`.
+#[inline(always)]
+fn softened_backward(
+    [scores, gradients]: [&mut [f32]; 2],
+    log_sum: f32,
+    own: f32,
+    (scale, cap): (f32, f32),
+) {
+    soften(scores, cap);
+    let inverse = cap.recip();
+    for (scores, gradients) in scores.chunks_mut(LANES).zip(gradients.chunks_mut(LANES)) {
+        let softened = load(scores, f32::NEG_INFINITY);
+        let weights = exp(subtract(softened, log_sum));
+        let mut by = load(gradients, 0.0);
+        for i in 0..LANES {
+            let t = softened[i] * inverse;
+            by[i] = weights[i] * (by[i] - own) * scale * (1.0 - t * t);
         }
         store(scores, weights);
         store(gradients, by);

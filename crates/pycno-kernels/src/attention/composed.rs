@@ -29,6 +29,10 @@ pub fn self_attention(
     let [batch, seq, _] = x.dims();
     let [query, key, value] = separate(x, projections.weights, projections.biases);
     let split = |x: Tensor<3>, n| x.reshape([batch, seq, n, layout.d_head]).swap_dims(1, 2);
+    let [query, key] = match projections.norms {
+        Some(norms) => norms.composed([query, key], layout.d_head),
+        None => [query, key],
+    };
     let heads = Heads {
         query: rope.rotate(split(query, layout.n_heads)),
         key: rope.rotate(split(key, layout.n_kv_heads)),
@@ -93,7 +97,11 @@ fn causal(heads: Heads, layout: HeadLayout) -> Tensor<4> {
         expand_groups(heads.value, layout.group()),
         mask,
         None,
-        AttentionModuleOptions { is_causal: true, ..Default::default() },
+        AttentionModuleOptions {
+            is_causal: true,
+            scale: layout.scale.map(f64::from),
+            softcap: layout.softcap.map(f64::from),
+        },
     )
 }
 

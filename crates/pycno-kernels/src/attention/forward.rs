@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::{HeadLayout, plan::Block};
 use crate::{
     matmul::{Output, View, multiply_here, scaled_here},
-    simd::{LANES, exp, load, store, subtract, sum, vectorized},
+    simd::{LANES, exp, load, store, subtract, sum, tanh, times, vectorized},
     tile::TileMut,
 };
 
@@ -43,11 +43,6 @@ pub(super) struct Source<'a> {
 pub(super) struct Work<'a> {
     pub(super) block: Block,
     pub(super) source: Source<'a>,
-}
-
-/// `1 / sqrt(d_head)`
-pub(super) fn scale(layout: &HeadLayout) -> f32 {
-    (layout.d_head as f32).sqrt().recip()
 }
 
 /// Contexts of all queries, `[rows, n_heads * d_head]`, and `ln sum_k e^score` of each, `[rows, n_heads]`.
@@ -95,14 +90,14 @@ impl Work<'_> {
         }
     }
 
-    /// `q k^T / sqrt(d_head)` of all keys up to the last query's.
+    /// `scale q k^T` of all keys up to the last query's.
     fn scores(&self, layout: &HeadLayout, head: usize, scores: &mut [f32]) {
         let queries = self.source.queries.head(&self.block.rows, head, layout.d_head);
         let widths = self.block.spans.iter().map(ExactSizeIterator::len);
         let scores = TileMut::dense(scores, [self.block.rows.len(), self.block.keys()]);
         for (tile, span) in scores.columns(widths).into_iter().zip(&self.block.spans) {
             let keys = self.source.keys.head(span, head / layout.group(), layout.d_head);
-            scaled_here(tile, [queries, keys.t()], scale(layout), Output::Overwrite);
+            scaled_here(tile, [queries, keys.t()], layout.score_scale(), Output::Overwrite);
         }
     }
 
@@ -124,6 +119,9 @@ impl Work<'_> {
             let seen = self.block.seen(i, layout.window);
             row[..seen.start].fill(0.0);
             row[seen.end..].fill(0.0);
+            if let Some(cap) = layout.softcap {
+                soften(&mut row[seen.clone()], cap);
+            }
             sums.push(exponentials(&mut row[seen]));
         }
     }
@@ -137,6 +135,15 @@ impl Work<'_> {
             multiply_here(out.reborrow(), [weights.cols(from, span.len()), values], output);
             from += span.len();
         }
+    }
+}
+
+/// Turns scores into `cap tanh(score / cap)`.
+#[inline(always)]
+pub(super) fn soften(row: &mut [f32], cap: f32) {
+    for chunk in row.chunks_mut(LANES) {
+        let softened = times(tanh(times(load(chunk, 0.0), cap.recip())), cap);
+        store(chunk, softened);
     }
 }
 

@@ -12,6 +12,7 @@ mod backward;
 mod cache;
 pub(crate) mod composed;
 mod forward;
+mod head_norm;
 mod packed;
 mod plan;
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 pub use cache::KvCache;
+pub use head_norm::HeadNorms;
 pub use plan::Segments;
 
 use crate::{
@@ -29,8 +31,8 @@ use crate::{
     rope::RopeTable,
 };
 
-/// How many heads of what size, and how far they look back.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// How many heads of what size, how far they look back, and what becomes of their scores.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HeadLayout {
     /// Query heads.
     pub n_heads: usize,
@@ -40,6 +42,10 @@ pub struct HeadLayout {
     pub d_head: usize,
     /// Latest keys each query sees (Mistral); `None` sees all.
     pub window: Option<usize>,
+    /// Factor on scores; `None` is `1 / sqrt(d_head)`.
+    pub scale: Option<f32>,
+    /// Scaled scores become `c tanh(score / c)` (Gemma 2); a positive number.
+    pub softcap: Option<f32>,
 }
 
 /// The projections to queries, keys and values.
@@ -49,6 +55,8 @@ pub struct Qkv {
     pub weights: [Tensor<2>; 3],
     /// Their biases, if there are any.
     pub biases: Option<[Tensor<1>; 3]>,
+    /// Norms of every query and key head before the rotation, if there are any.
+    pub norms: Option<HeadNorms>,
 }
 
 /// How the rows of a pass belong together.
@@ -63,6 +71,26 @@ pub enum Arrangement<'a> {
 }
 
 impl HeadLayout {
+    /// Heads that see everything before them, with scores as they are.
+    pub const fn plain(n_heads: usize, n_kv_heads: usize, d_head: usize) -> Self {
+        Self { n_heads, n_kv_heads, d_head, window: None, scale: None, softcap: None }
+    }
+
+    /// Factor on scores.
+    pub(crate) fn score_scale(&self) -> f32 {
+        self.scale.unwrap_or_else(|| (self.d_head as f32).sqrt().recip())
+    }
+
+    /// Panics for what cannot be computed.
+    fn check(&self, rope: &RopeTable, seq: usize) {
+        let Self { n_heads, n_kv_heads, d_head, softcap, .. } = *self;
+        let heads = "query heads over key/value heads";
+        assert_eq!(n_heads % n_kv_heads, 0, "{n_heads} {heads} {n_kv_heads}");
+        assert_eq!(rope.width(), d_head, "rotated features of a head");
+        assert_eq!(rope.len(), seq, "a position for every token");
+        assert!(softcap.is_none_or(|cap| cap > 0.0), "softcap {softcap:?}");
+    }
+
     /// Query heads that share a key/value head.
     pub(crate) const fn group(&self) -> usize {
         self.n_heads / self.n_kv_heads
@@ -84,8 +112,8 @@ impl HeadLayout {
     }
 }
 
-/// Computes `softmax(Q K^T / sqrt(d_head) + causal mask) V` of rotated queries and keys, query head `a`
-/// reading key/value head `a / (n_heads / n_kv_heads)`.
+/// Computes `softmax(cap(scale Q K^T) + causal mask) V` of rotated queries and keys, query head `a` reading
+/// key/value head `a / (n_heads / n_kv_heads)`; `cap` is nothing, or the softcap of [`HeadLayout`].
 ///
 /// The number of threads changes no bit: a block of queries, or in the backward pass a key/value head of a
 /// sequence, belongs to one thread.
@@ -98,8 +126,8 @@ impl HeadLayout {
 ///
 /// # Panics
 ///
-/// If `n_heads` is no multiple of `n_kv_heads`, `rope` has another number of positions, or a tree or cache
-/// is of another size.
+/// If `n_heads` is no multiple of `n_kv_heads`, `rope` is of another width or number of positions, a softcap is
+/// not positive, or a tree or cache is of another size.
 pub fn self_attention(
     x: Tensor<3>,
     projections: Qkv,
@@ -107,16 +135,18 @@ pub fn self_attention(
     rope: &RopeTable,
     arrangement: Arrangement<'_>,
 ) -> Tensor<3> {
-    let HeadLayout { n_heads, n_kv_heads, .. } = layout;
-    assert_eq!(n_heads % n_kv_heads, 0, "{n_heads} query heads over {n_kv_heads} key/value heads");
     let [batch, seq, _] = x.dims();
-    assert_eq!(rope.len(), seq, "a position for every token");
+    layout.check(rope, seq);
     if !fusable(&x) || (x.is_autodiff() && !matches!(arrangement, Arrangement::Batch)) {
         return composed::self_attention(&x, projections, layout, rope, arrangement);
     }
     let packed = project_3(x, projections.weights);
     let packed = match projections.biases {
         Some(biases) => add_bias(packed, Tensor::cat(biases.to_vec(), 0)),
+        None => packed,
+    };
+    let packed = match projections.norms {
+        Some(norms) => head_norm::packed(packed, norms, layout),
         None => packed,
     };
     let segments = match arrangement {

@@ -6,7 +6,7 @@ use crate::{check, noise::Noise};
 const D_HEAD: usize = 4;
 
 fn layout(n_heads: usize, n_kv_heads: usize, window: Option<usize>) -> HeadLayout {
-    HeadLayout { n_heads, n_kv_heads, d_head: D_HEAD, window }
+    HeadLayout { window, ..HeadLayout::plain(n_heads, n_kv_heads, D_HEAD) }
 }
 
 fn rope(positions: impl Iterator<Item = usize>) -> RopeTable {
@@ -18,7 +18,7 @@ fn projections(layout: HeadLayout, d_model: usize, biased: bool) -> Qkv {
     let widths = [layout.query_width(), layout.key_width(), layout.key_width()];
     let weights = widths.map(|width| noise.tensor([width, d_model], 0.7));
     let biases = biased.then(|| widths.map(|width| noise.tensor([width], 0.5)));
-    Qkv { weights, biases }
+    Qkv { weights, biases, norms: None }
 }
 
 /// The packed operation alone.
@@ -53,7 +53,8 @@ fn reference(x: &Tensor<3>, layout: HeadLayout) -> Vec<f64> {
             let weight = |k: usize| {
                 let key = rotated(row(b, k, kv), k);
                 let score: f64 = query.iter().zip(key).map(|(a, b)| a * b).sum();
-                (score / (D_HEAD as f64).sqrt()).exp()
+                let score = score * layout.scale.map_or(0.5, f64::from);
+                layout.softcap.map(f64::from).map_or(score, |c| c * (score / c).tanh()).exp()
             };
             let total: f64 = (first..=t).map(weight).sum();
             out.extend((0..D_HEAD).map(|i| {
@@ -83,6 +84,13 @@ fn contexts_are_those_of_the_formula() {
     check_formula([1, 130], layout(2, 1, None), 1.0);
     check_formula([1, 70], layout(2, 2, Some(3)), 1.0);
     check_formula([2, 6], layout(2, 1, Some(8)), 1.0);
+    check_formula([1, 9], HeadLayout { scale: Some(0.3), ..layout(2, 1, None) }, 2.0);
+    check_formula([1, 70], capped(2.0), 2.0);
+    check_formula([1, 9], capped(50.0), 2.0);
+}
+
+fn capped(softcap: f32) -> HeadLayout {
+    HeadLayout { softcap: Some(softcap), ..layout(2, 1, Some(5)) }
 }
 
 /// All of it from the residual stream, fused and composed.
@@ -96,6 +104,10 @@ fn whole(
     let [_, seq, d_model] = x.dims();
     let mut projections = projections(layout, d_model, biased);
     projections.weights[1] = weight;
+    projections.norms = biased.then(|| {
+        let gains = [3, 4].map(|seed| Noise::new(seed).tensor([D_HEAD], 1.0));
+        HeadNorms { gains, epsilon: 1e-5 }
+    });
     let rope = rope(0..seq);
     if fused {
         self_attention(x, projections, layout, &rope, Arrangement::Batch)
@@ -111,6 +123,8 @@ fn outputs_and_gradients_are_those_of_burn() {
         ([2, 9], layout(4, 2, None)),
         ([1, 67], layout(3, 3, None)),
         ([2, 6], layout(2, 1, Some(3))),
+        ([2, 6], HeadLayout { scale: Some(0.2), ..layout(4, 2, None) }),
+        ([1, 9], capped(1.5)),
     ];
     for ([batch, seq], layout) in cases {
         for biased in [false, true] {
@@ -119,6 +133,30 @@ fn outputs_and_gradients_are_those_of_burn() {
             check::twins_2(shape, 1.0, run(true), run(false));
         }
     }
+}
+
+/// Norms by their gains: the gradient by the keys' gain, and the same for queries.
+#[test]
+fn gains_of_head_norms_have_the_gradients_of_burn() {
+    let layout = layout(4, 2, None);
+    for which in [0, 1] {
+        let run = |fused: bool| {
+            move |x: Tensor<3>, gain: Tensor<1>| {
+                let mut gains = [3, 4].map(|seed| Noise::new(seed).tensor([D_HEAD], 1.0));
+                gains[which] = gain;
+                let norms = HeadNorms { gains, epsilon: 1e-5 };
+                let projections = Qkv { norms: Some(norms), ..projections(layout, 5, true) };
+                let rope = rope(0..x.dims()[1]);
+                attend(fused, x, projections, (layout, &rope), Arrangement::Batch)
+            }
+        };
+        check::twins_2(([2, 35, 5], [D_HEAD]), 1.0, run(true), run(false));
+    }
+}
+
+#[test]
+fn scores_that_are_softened_have_the_slopes_of_it() {
+    check::slopes_1([1, 3, 16], |x| packed(x, HeadLayout { window: None, ..capped(0.7) }));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{header::Gguf, metadata::Metadata};
-use crate::{ModelError, ModelSpec, RopeSpec};
+use super::{arch::Architecture, header::Gguf, metadata::Metadata};
+use crate::{ModelError, ModelSpec, hf};
 
 /// Config keys with the metadata keys of the special tokens.
 const TOKEN_IDS: [(&str, &str); 3] = [
@@ -13,17 +13,12 @@ const TOKEN_IDS: [(&str, &str); 3] = [
 ];
 
 /// Builds the config; `f32` is what the weights are after unpacking.
-pub(super) fn build(file: &Gguf<'_>, spec: &ModelSpec) -> Result<Map<String, Value>, ModelError> {
-    let mut config = sizes(spec);
-    let fixed = [
-        ("architectures", json!(["LlamaForCausalLM"])),
-        ("model_type", json!("llama")),
-        ("hidden_act", json!("silu")),
-        ("torch_dtype", json!("float32")),
-        ("dtype", json!("float32")),
-        ("rope_scaling", rope_scaling(&spec.rope)),
-    ];
-    config.extend(fixed.map(|(key, value)| (key.to_owned(), value)));
+pub(super) fn build(
+    file: &Gguf<'_>,
+    architecture: &Architecture,
+    spec: &ModelSpec,
+) -> Result<Map<String, Value>, ModelError> {
+    let mut config = hf::config::with_spec(spec, &architecture.config(), "float32")?;
     for (key, metadata_key) in TOKEN_IDS {
         let id = token_id(&file.metadata, metadata_key, spec.vocab)?;
         config.insert(key.to_owned(), json!(id));
@@ -43,38 +38,6 @@ pub(super) fn token_id(
         }
         id => Ok(id),
     }
-}
-
-fn sizes(spec: &ModelSpec) -> Map<String, Value> {
-    let layer = spec.uniform_layer();
-    let pairs = [
-        ("vocab_size", json!(spec.vocab)),
-        ("hidden_size", json!(spec.d_model)),
-        ("intermediate_size", json!(layer.map(|layer| layer.d_ffn))),
-        ("num_hidden_layers", json!(spec.layers.len())),
-        ("num_attention_heads", json!(layer.map(|layer| layer.n_heads))),
-        ("num_key_value_heads", json!(layer.map(|layer| layer.n_kv_heads))),
-        ("head_dim", json!(spec.d_head)),
-        ("max_position_embeddings", json!(spec.max_positions)),
-        ("rms_norm_eps", json!(spec.norm_eps)),
-        ("rope_theta", json!(spec.rope.theta)),
-        ("tie_word_embeddings", json!(spec.tied)),
-        ("attention_bias", json!(spec.attention_bias)),
-        ("mlp_bias", json!(spec.mlp_bias)),
-    ];
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-fn rope_scaling(rope: &RopeSpec) -> Value {
-    rope.scaling.as_ref().map_or(Value::Null, |scaling| {
-        json!({
-            "rope_type": "llama3",
-            "factor": scaling.factor,
-            "low_freq_factor": scaling.low_freq_factor,
-            "high_freq_factor": scaling.high_freq_factor,
-            "original_max_position_embeddings": scaling.original_max_positions,
-        })
-    })
 }
 
 #[cfg(test)]

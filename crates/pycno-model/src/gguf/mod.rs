@@ -1,10 +1,11 @@
-//! Reads GGUF files of the llama architecture
+//! Reads GGUF files of several architectures
 //! ([format](https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), versions 2 and 3).
 //!
 //! A GGUF file is a model in one piece: metadata, tokenizer and quantized weights. What comes out is an
-//! ordinary [`Checkpoint`]: weights as `f32` in Hugging Face's names and layout, and the `config.json`
+//! ordinary [`Checkpoint`]: weights as `f32`, and the `config.json`
 //! and `tokenizer.json` that the file was once converted from, rebuilt.
 
+mod arch;
 mod byte_level;
 mod config;
 mod dequant;
@@ -19,6 +20,8 @@ mod tokenizer;
 
 use std::path::Path;
 
+pub use self::arch::{ARCHITECTURES, Architecture};
+
 use self::header::Gguf;
 use crate::{Checkpoint, ModelError, map::map};
 
@@ -27,8 +30,8 @@ use crate::{Checkpoint, ModelError, map::map};
 /// # Errors
 ///
 /// [`ModelError::Io`] if the file cannot be read; [`ModelError::Malformed`], naming file and key or
-/// tensor, if it is broken, not of the llama architecture, or in a type or with a tokenizer that is not
-/// supported; [`ModelError::Tensors`] if tensors are missing.
+/// tensor, if it is broken, of an architecture that is not known, or in a type or with a tokenizer that is
+/// not supported; [`ModelError::Tensors`] if tensors are missing.
 pub fn read(path: &Path) -> Result<Checkpoint, ModelError> {
     parse(path, &map(path)?)
 }
@@ -36,10 +39,11 @@ pub fn read(path: &Path) -> Result<Checkpoint, ModelError> {
 /// As [`read`], from bytes; `path` is for messages.
 fn parse(path: &Path, bytes: &[u8]) -> Result<Checkpoint, ModelError> {
     let file = Gguf::parse(path, bytes)?;
-    let spec = spec::read(&file)?;
+    let (architecture, spec) = spec::read(&file)?;
     let files = tokenizer::files(&file, &spec)?;
-    let config = config::build(&file, &spec)?;
-    let checkpoint = Checkpoint { tensors: tensors::read(&file, &spec)?, spec, files, config };
+    let config = config::build(&file, architecture, &spec)?;
+    let tensors = tensors::read(&file, architecture, &spec)?;
+    let checkpoint = Checkpoint { tensors, spec, files, config };
     checkpoint.check()?;
     Ok(checkpoint)
 }
@@ -53,6 +57,7 @@ mod tests {
         metadata::Value,
         *,
     };
+    use crate::{Part, TensorId};
 
     fn parsed(bytes: &[u8]) -> Result<Checkpoint, ModelError> {
         parse(Path::new("a.gguf"), bytes)
@@ -74,7 +79,7 @@ mod tests {
             let checkpoint = parsed(&fixture.bytes()).unwrap();
             assert_eq!(checkpoint.tensors.len(), 11);
             assert_eq!(
-                checkpoint.tensors["model.norm.weight"].data()[3].to_bits(),
+                checkpoint.tensors[&TensorId::outside(Part::FinalNorm)].data()[3].to_bits(),
                 3_f32.to_bits()
             );
         }

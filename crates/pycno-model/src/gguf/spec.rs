@@ -1,13 +1,16 @@
-//! The model's shape from `llama.*` metadata.
+//! The model's shape from metadata, by architecture.
 
 use super::{
+    arch::{ARCHITECTURES, Architecture},
     dequant::dequantize,
     header::Gguf,
     metadata::{Metadata, Value},
 };
-use crate::{LayerSpec, Llama3Scaling, ModelError, ModelSpec, RopeSpec};
+use crate::{
+    AttentionSpec, FfnSpec, LayerSpec, Llama3Scaling, ModelError, ModelSpec, NormSpec, RopeScaling,
+    RopeSpec,
+};
 
-const ARCHITECTURE: &str = "llama";
 /// llama.cpp's, where the file does not say.
 const DEFAULT_THETA: f64 = 10000.0;
 /// Divisors of the rotary frequencies, baked into a tensor by llama.cpp's converter.
@@ -15,150 +18,195 @@ pub(super) const ROPE_DIVISORS: &str = "rope_freqs.weight";
 /// The converter computes divisors in `f32`; the scalings below differ by far more.
 const DIVISOR_TOLERANCE: f64 = 1e-4;
 
-/// Keys that change what the model computes, in ways the decoder does not know.
-const REFUSED: [&str; 9] = [
-    "llama.attention.scale",
-    "llama.attention.clamp_kqv",
-    "llama.attention.sliding_window",
-    "llama.embedding_scale",
-    "llama.expert_count",
-    "llama.logit_scale",
-    "llama.residual_scale",
-    "llama.rope.scale_linear",
-    "llama.rope.scaling.attn_factor",
+/// Keys that change what the model computes, in ways the decoder does not know; an architecture may know some.
+const REFUSED: [&str; 11] = [
+    "attention.scale",
+    "attention.clamp_kqv",
+    "attention.sliding_window",
+    "attn_logit_softcapping",
+    "embedding_scale",
+    "expert_count",
+    "final_logit_softcapping",
+    "logit_scale",
+    "residual_scale",
+    "rope.scale_linear",
+    "rope.scaling.attn_factor",
 ];
 
-/// Reads the shape of the model.
-pub(super) fn read(file: &Gguf<'_>) -> Result<ModelSpec, ModelError> {
-    let metadata = &file.metadata;
-    check_architecture(metadata)?;
-    check_refused(metadata)?;
-    let d_model = metadata.extent("llama.embedding_length")?;
-    let layers = layers(file)?;
-    let n_heads = layers.first().map_or(1, |layer| layer.n_heads);
-    let d_head = d_head(metadata, d_model, n_heads)?;
-    Ok(ModelSpec {
-        vocab: vocab(file)?,
-        d_model,
-        d_head,
-        layers,
-        norm_eps: metadata.required(EPS, metadata.positive(EPS)?)?,
-        rope: rope(file, d_head)?,
-        attention_bias: has_part(file, &["attn_q", "attn_k", "attn_v", "attn_output"]),
-        mlp_bias: has_part(file, &["ffn_gate", "ffn_up", "ffn_down"]),
-        tied: !file.tensors.contains_key("output.weight"),
-        max_positions: metadata.extent("llama.context_length")?,
-        window: None,
-    })
+/// Metadata under an architecture's prefix.
+pub(super) struct Named<'a> {
+    pub(super) metadata: &'a Metadata,
+    prefix: &'static str,
 }
 
-const EPS: &str = "llama.attention.layer_norm_rms_epsilon";
+impl Named<'_> {
+    /// The whole key.
+    pub(super) fn key(&self, name: &str) -> String {
+        format!("{}.{name}", self.prefix)
+    }
 
-fn check_architecture(metadata: &Metadata) -> Result<(), ModelError> {
-    let key = "general.architecture";
-    let found = metadata.required(key, metadata.text(key)?)?;
-    if found == ARCHITECTURE {
-        Ok(())
-    } else {
-        Err(metadata.wrong(key, format!("one of the architectures {ARCHITECTURE}"), found))
+    /// A size of at least 1.
+    pub(super) fn extent(&self, name: &str) -> Result<usize, ModelError> {
+        self.metadata.extent(&self.key(name))
+    }
+
+    pub(super) fn size(&self, name: &str) -> Result<Option<usize>, ModelError> {
+        self.metadata.size(&self.key(name))
+    }
+
+    pub(super) fn positive(&self, name: &str) -> Result<Option<f64>, ModelError> {
+        self.metadata.positive(&self.key(name))
+    }
+
+    fn wrong(&self, name: &str, expected: impl Into<String>, found: String) -> ModelError {
+        self.metadata.wrong(&self.key(name), expected, found)
     }
 }
 
-fn check_refused(metadata: &Metadata) -> Result<(), ModelError> {
-    for key in REFUSED {
-        let neutral = match metadata.values.get(key) {
+/// Reads the architecture and the shape of the model.
+pub(super) fn read(file: &Gguf<'_>) -> Result<(&'static Architecture, ModelSpec), ModelError> {
+    let architecture = architecture(&file.metadata)?;
+    let named = Named { metadata: &file.metadata, prefix: architecture.name };
+    check_refused(&named, architecture.known)?;
+    let d_model = named.extent("embedding_length")?;
+    let n_layers = n_layers(file, &named)?;
+    let layer = layer(file, &named, d_model)?;
+    let eps = "attention.layer_norm_rms_epsilon";
+    let eps = named.metadata.required(&named.key(eps), named.positive(eps)?)?;
+    let spec = ModelSpec {
+        vocab: vocab(file, &named)?,
+        d_model,
+        layers: vec![layer; n_layers],
+        norm: NormSpec::plain(eps),
+        tied: !file.tensors.contains_key("output.weight"),
+        max_positions: named.extent("context_length")?,
+        embedding_scale: None,
+        logit_softcap: None,
+    };
+    Ok((architecture, (architecture.options)(&named, spec)?))
+}
+
+fn architecture(metadata: &Metadata) -> Result<&'static Architecture, ModelError> {
+    let key = "general.architecture";
+    let found = metadata.required(key, metadata.text(key)?)?;
+    ARCHITECTURES.into_iter().find(|known| known.name == found).ok_or_else(|| {
+        let known = ARCHITECTURES.map(|known| known.name).join(", ");
+        metadata.wrong(key, format!("one of the architectures {known}"), found)
+    })
+}
+
+fn check_refused(named: &Named<'_>, known: &[&str]) -> Result<(), ModelError> {
+    for name in REFUSED.iter().filter(|name| !known.contains(name)) {
+        let neutral = match named.metadata.values.get(&named.key(name)) {
             None | Some(Value::Integer(0)) => true,
             // Zero and one are how llama.cpp's writers say "not used" of factors.
             Some(Value::Single(x)) => *x == 0.0 || (*x - 1.0).abs() < f32::EPSILON,
             Some(_) => false,
         };
         if !neutral {
-            return Err(metadata.wrong(key, "no such key, as the decoder lacks this", "a value"));
+            let expected = "no such key, as the decoder lacks this";
+            return Err(named.wrong(name, expected, "a value".to_owned()));
         }
     }
-    let key = "llama.rope.scaling.type";
-    match metadata.text(key)? {
-        None | Some("none") => Ok(()),
-        Some(other) => Err(metadata.wrong(key, "none", other)),
+    Ok(())
+}
+
+fn n_layers(file: &Gguf<'_>, named: &Named<'_>) -> Result<usize, ModelError> {
+    let n_layers = named.extent("block_count")?;
+    if n_layers > file.tensors.len() {
+        let expected = format!("no more blocks than the {} tensors", file.tensors.len());
+        return Err(named.wrong("block_count", expected, n_layers.to_string()));
     }
+    Ok(n_layers)
 }
 
 /// All blocks are alike: a Hugging Face config has one number for all.
-fn layers(file: &Gguf<'_>) -> Result<Vec<LayerSpec>, ModelError> {
-    let metadata = &file.metadata;
-    let key = "llama.block_count";
-    let n_layers = metadata.extent(key)?;
-    if n_layers > file.tensors.len() {
-        let expected = format!("no more blocks than the {} tensors", file.tensors.len());
-        return Err(metadata.wrong(key, expected, n_layers.to_string()));
-    }
-    let kv_key = "llama.attention.head_count_kv";
-    let n_heads = metadata.extent("llama.attention.head_count")?;
-    let n_kv_heads =
-        if metadata.values.contains_key(kv_key) { metadata.extent(kv_key)? } else { n_heads };
+fn layer(file: &Gguf<'_>, named: &Named<'_>, d_model: usize) -> Result<LayerSpec, ModelError> {
+    let n_heads = named.extent("attention.head_count")?;
+    let kv = "attention.head_count_kv";
+    let given = named.metadata.values.contains_key(&named.key(kv));
+    let n_kv_heads = if given { named.extent(kv)? } else { n_heads };
     if !n_heads.is_multiple_of(n_kv_heads) {
         let expected = format!("a divisor of {n_heads} query heads");
-        return Err(metadata.wrong(kv_key, expected, n_kv_heads.to_string()));
+        return Err(named.wrong(kv, expected, n_kv_heads.to_string()));
     }
-    let d_ffn = metadata.extent("llama.feed_forward_length")?;
-    Ok(vec![LayerSpec { n_heads, n_kv_heads, d_ffn }; n_layers])
+    let d_head = d_head(named, d_model, n_heads)?;
+    let attention = AttentionSpec {
+        qkv_bias: has_part(file, &["attn_q.bias", "attn_k.bias", "attn_v.bias"]),
+        o_bias: has_part(file, &["attn_output.bias"]),
+        qk_norm: has_part(file, &["attn_q_norm.weight", "attn_k_norm.weight"]),
+        ..AttentionSpec::plain(n_heads, n_kv_heads, d_head, rope(file, named, d_head)?)
+    };
+    let ffn = FfnSpec {
+        bias: has_part(file, &["ffn_gate.bias", "ffn_up.bias", "ffn_down.bias"]),
+        ..FfnSpec::swiglu(named.extent("feed_forward_length")?)
+    };
+    Ok(LayerSpec::pre_norm(attention, ffn))
 }
 
-fn d_head(metadata: &Metadata, d_model: usize, n_heads: usize) -> Result<usize, ModelError> {
-    let key = "llama.attention.key_length";
-    let d_head = match metadata.size(key)? {
+fn d_head(named: &Named<'_>, d_model: usize, n_heads: usize) -> Result<usize, ModelError> {
+    let name = "attention.key_length";
+    let d_head = match named.size(name)? {
         Some(d_head) => d_head,
         None if d_model.is_multiple_of(n_heads) => d_model / n_heads,
         None => {
             let expected = format!("a value, as {n_heads} heads do not divide {d_model}");
-            return Err(metadata.wrong(key, expected, "none"));
+            return Err(named.wrong(name, expected, "none".to_owned()));
         }
     };
     if d_head == 0 || d_head % 2 == 1 {
-        return Err(metadata.wrong(key, "an even width of heads", d_head.to_string()));
+        return Err(named.wrong(name, "an even width of heads", d_head.to_string()));
     }
-    for key in ["llama.attention.value_length", "llama.rope.dimension_count"] {
-        if let Some(found) = metadata.size(key)?.filter(|found| *found != d_head) {
+    for name in ["attention.value_length", "rope.dimension_count"] {
+        if let Some(found) = named.size(name)?.filter(|found| *found != d_head) {
             let expected = format!("the width of heads, {d_head}");
-            return Err(metadata.wrong(key, expected, found.to_string()));
+            return Err(named.wrong(name, expected, found.to_string()));
         }
     }
     Ok(d_head)
 }
 
-/// Rows of the embedding, which `llama.vocab_size` must confirm where it is given.
-fn vocab(file: &Gguf<'_>) -> Result<usize, ModelError> {
+/// Rows of the embedding, which `vocab_size` must confirm where it is given.
+fn vocab(file: &Gguf<'_>, named: &Named<'_>) -> Result<usize, ModelError> {
     let name = "token_embd.weight";
-    let metadata = &file.metadata;
     let embedding = file.tensors.get(name).map(|tensor| tensor.shape.as_slice());
     let Some(&[rows, _]) = embedding else {
         let found = embedding.map_or_else(|| "none".to_owned(), |shape| format!("{shape:?}"));
-        return Err(metadata.wrong(&format!("tensor {name}"), "two dimensions", found));
+        return Err(file.metadata.wrong(&format!("tensor {name}"), "two dimensions", found));
     };
-    let key = "llama.vocab_size";
-    match metadata.size(key)?.filter(|size| *size != rows) {
+    match named.size("vocab_size")?.filter(|size| *size != rows) {
         Some(size) => {
             let expected = format!("the {rows} rows of {name}");
-            Err(metadata.wrong(key, expected, size.to_string()))
+            Err(named.wrong("vocab_size", expected, size.to_string()))
         }
         None => Ok(rows),
     }
 }
 
 fn has_part(file: &Gguf<'_>, parts: &[&str]) -> bool {
-    file.tensors
-        .keys()
-        .any(|name| parts.iter().any(|part| name.ends_with(&format!(".{part}.bias"))))
+    file.tensors.keys().any(|name| parts.iter().any(|part| name.ends_with(&format!(".{part}"))))
 }
 
-fn rope(file: &Gguf<'_>, d_head: usize) -> Result<RopeSpec, ModelError> {
-    let theta = file.metadata.positive("llama.rope.freq_base")?.unwrap_or(DEFAULT_THETA);
+fn rope(file: &Gguf<'_>, named: &Named<'_>, d_head: usize) -> Result<RopeSpec, ModelError> {
+    let theta = named.positive("rope.freq_base")?.unwrap_or(DEFAULT_THETA);
+    let scaling = match named.metadata.text(&named.key("rope.scaling.type"))? {
+        None | Some("none") => None,
+        Some("linear") => {
+            let name = "rope.scaling.factor";
+            let factor = named.metadata.required(&named.key(name), named.positive(name)?)?;
+            Some(RopeScaling::Linear { factor })
+        }
+        Some(other) => {
+            return Err(named.wrong("rope.scaling.type", "none or linear", other.to_owned()));
+        }
+    };
     let Some(divisors) = file.tensors.get(ROPE_DIVISORS) else {
-        return Ok(RopeSpec { theta, scaling: None });
+        return Ok(RopeSpec { theta, scaling });
     };
     let divisors = dequantize(divisors.encoding, divisors.bytes);
     let candidates = std::iter::once(None).chain(published_scalings().map(Some));
-    let mut ropes = candidates.map(|scaling| RopeSpec { theta, scaling });
+    let mut ropes =
+        candidates.map(|scaling| RopeSpec { theta, scaling: scaling.map(RopeScaling::Llama3) });
     ropes.find(|rope| explains(rope, d_head, &divisors)).ok_or_else(|| {
         let expected = "divisors of a published Llama 3 scaling (factor 8 or 32)";
         let range = divisors
@@ -182,7 +230,7 @@ fn published_scalings() -> impl Iterator<Item = Llama3Scaling> {
 
 /// Whether plain frequencies over scaled ones are the divisors.
 fn explains(rope: &RopeSpec, d_head: usize, divisors: &[f32]) -> bool {
-    let plain = RopeSpec { theta: rope.theta, scaling: None }.inverse_frequencies(d_head);
+    let plain = RopeSpec::plain(rope.theta).inverse_frequencies(d_head);
     let scaled = rope.inverse_frequencies(d_head);
     let expected = plain.iter().zip(&scaled).map(|(plain, scaled)| plain / scaled);
     divisors.len() == plain.len()
@@ -201,21 +249,22 @@ mod tests {
         let fixture = Fixture::llama();
         let bytes = fixture.bytes();
         let file = Gguf::parse(std::path::Path::new("a.gguf"), &bytes).unwrap();
-        let spec = read(&file).unwrap();
-        let layer = LayerSpec { n_heads: 4, n_kv_heads: 2, d_ffn: 6 };
-        assert_eq!((spec.vocab, spec.d_model, spec.d_head), (5, 16, 4));
-        assert_eq!(spec.layers, [layer]);
-        assert_eq!((spec.norm_eps, spec.rope.theta, spec.max_positions), (1e-5, 10000.0, 32));
-        assert!(spec.tied && !spec.attention_bias && !spec.mlp_bias);
+        let (_, spec) = read(&file).unwrap();
+        let attention = AttentionSpec::plain(4, 2, 4, RopeSpec::plain(10000.0));
+        assert_eq!((spec.vocab, spec.d_model), (5, 16));
+        assert_eq!(spec.layers, [LayerSpec::pre_norm(attention, FfnSpec::swiglu(6))]);
+        assert_eq!((spec.norm, spec.max_positions), (NormSpec::plain(1e-5), 32));
+        assert!(spec.tied);
     }
 
     #[test]
     fn what_the_decoder_cannot_do_is_refused_by_name() {
         let with = |key: &str, value: Value| refusal(&Fixture::llama().with(key, value));
         let text = |text: &str| Value::Text(text.to_owned());
-        assert!(with("general.architecture", text("gemma2")).contains("one of the architectures"));
+        assert!(with("general.architecture", text("falcon")).contains("one of the architectures"));
         assert!(
-            with("llama.rope.scaling.type", text("yarn")).contains("expected none, found yarn")
+            with("llama.rope.scaling.type", text("yarn"))
+                .contains("expected none or linear, found yarn")
         );
         assert!(with("llama.expert_count", Value::Integer(8)).contains("llama.expert_count"));
         assert!(
@@ -237,8 +286,9 @@ mod tests {
     }
 
     fn with_divisors(scaling: Llama3Scaling) -> Fixture {
-        let plain = RopeSpec { theta: 500000.0, scaling: None }.inverse_frequencies(4);
-        let scaled = RopeSpec { theta: 500000.0, scaling: Some(scaling) }.inverse_frequencies(4);
+        let plain = RopeSpec::plain(500000.0).inverse_frequencies(4);
+        let scaling = Some(RopeScaling::Llama3(scaling));
+        let scaled = RopeSpec { theta: 500000.0, scaling }.inverse_frequencies(4);
         let ratios = plain.iter().zip(&scaled).map(|(plain, scaled)| plain / scaled);
         #[expect(clippy::cast_possible_truncation, reason = "the file has f32")]
         let divisors: Vec<f32> = ratios.map(|ratio| ratio as f32).collect();
@@ -249,21 +299,28 @@ mod tests {
         )
     }
 
+    fn rope_of(fixture: &Fixture) -> RopeSpec {
+        let bytes = fixture.bytes();
+        let file = Gguf::parse(std::path::Path::new("a.gguf"), &bytes).unwrap();
+        read(&file).unwrap().1.layers[0].attention.unwrap().rope
+    }
+
     #[test]
     fn baked_divisors_give_back_the_scaling() {
         for scaling in published_scalings() {
-            let bytes = with_divisors(scaling.clone()).bytes();
-            let file = Gguf::parse(std::path::Path::new("a.gguf"), &bytes).unwrap();
-            assert_eq!(read(&file).unwrap().rope.scaling, Some(scaling));
+            let found = rope_of(&with_divisors(scaling)).scaling;
+            assert_eq!(found, Some(RopeScaling::Llama3(scaling)));
         }
     }
 
     #[test]
     fn divisors_of_one_are_no_scaling() {
         let fixture = Fixture::llama().with_f32(ROPE_DIVISORS, &[2], &[1.0, 1.0]);
-        let bytes = fixture.bytes();
-        let file = Gguf::parse(std::path::Path::new("a.gguf"), &bytes).unwrap();
-        assert_eq!(read(&file).unwrap().rope.scaling, None);
+        assert_eq!(rope_of(&fixture).scaling, None);
+        let linear = Fixture::llama()
+            .with("llama.rope.scaling.type", Value::Text("linear".to_owned()))
+            .with("llama.rope.scaling.factor", Value::Single(4.0));
+        assert_eq!(rope_of(&linear).scaling, Some(RopeScaling::Linear { factor: 4.0 }));
     }
 
     #[test]

@@ -1,33 +1,40 @@
-//! Weights under Hugging Face's names and in its layout.
+//! Weights by what they are, out of GGUF's names and layout.
 
 use std::collections::BTreeMap;
 
 use super::{
+    arch::Architecture,
     dequant::dequantize,
     header::{Gguf, StoredTensor},
     spec::ROPE_DIVISORS,
 };
-use crate::{HostTensor, ModelError, ModelSpec, names};
+use crate::{HostTensor, ModelError, ModelSpec, Part, TensorId, tensors::Param};
 
-/// Parts of a block: GGUF's name, Hugging Face's.
-const PARTS: [(&str, &str); 9] = [
-    ("attn_norm", "input_layernorm"),
-    ("ffn_norm", "post_attention_layernorm"),
-    ("attn_q", "self_attn.q_proj"),
-    ("attn_k", "self_attn.k_proj"),
-    ("attn_v", "self_attn.v_proj"),
-    ("attn_output", "self_attn.o_proj"),
-    ("ffn_gate", "mlp.gate_proj"),
-    ("ffn_up", "mlp.up_proj"),
-    ("ffn_down", "mlp.down_proj"),
+/// Parts of a block by GGUF's names.
+const PARTS: [(Part, &str); 13] = [
+    (Part::AttnNorm, "attn_norm"),
+    (Part::Q, "attn_q"),
+    (Part::K, "attn_k"),
+    (Part::V, "attn_v"),
+    (Part::QNorm, "attn_q_norm"),
+    (Part::KNorm, "attn_k_norm"),
+    (Part::O, "attn_output"),
+    (Part::PostAttnNorm, "post_attention_norm"),
+    (Part::FfnNorm, "ffn_norm"),
+    (Part::Gate, "ffn_gate"),
+    (Part::Up, "ffn_up"),
+    (Part::Down, "ffn_down"),
+    (Part::PostFfnNorm, "post_ffw_norm"),
 ];
 
 /// Reads every tensor. Names and shapes are checked before any is unpacked.
 pub(super) fn read(
     file: &Gguf<'_>,
+    architecture: &Architecture,
     spec: &ModelSpec,
-) -> Result<BTreeMap<String, HostTensor>, ModelError> {
-    let shapes = names::expected_shapes(spec);
+) -> Result<BTreeMap<TensorId, HostTensor>, ModelError> {
+    let shapes: BTreeMap<String, (TensorId, Vec<usize>)> =
+        spec.shapes().map(|(id, shape)| (gguf_name(id), (id, shape))).collect();
     let mut found = BTreeMap::new();
     for (name, tensor) in &file.tensors {
         if name == ROPE_DIVISORS {
@@ -36,59 +43,61 @@ pub(super) fn read(
         let wrong = |expected: String, found: String| {
             file.metadata.wrong(&format!("tensor {name}"), expected, found)
         };
-        let known = hugging_face_name(name).and_then(|name| shapes.get_key_value(&name));
-        let Some((name, shape)) = known else {
-            return Err(wrong(
-                format!("{} tensors of a llama", shapes.len()),
-                "another".to_owned(),
-            ));
+        let Some((id, shape)) = shapes.get(name) else {
+            let expected = format!("{} tensors of a {}", shapes.len(), architecture.name);
+            return Err(wrong(expected, "another".to_owned()));
         };
         if *shape != tensor.shape {
             return Err(wrong(format!("shape {shape:?}"), format!("{:?}", tensor.shape)));
         }
-        found.insert(name.clone(), tensor);
+        found.insert(*id, tensor);
     }
-    let missing: Vec<String> =
-        shapes.into_keys().filter(|name| !found.contains_key(name)).collect();
+    let missing = shapes.into_iter().filter(|(_, (id, _))| !found.contains_key(id));
+    let missing: Vec<String> = missing.map(|(name, _)| name).collect();
     if !missing.is_empty() {
         return Err(ModelError::Tensors { missing, unexpected: vec![], misshapen: vec![] });
     }
-    Ok(found
-        .into_iter()
-        .map(|(name, stored)| {
-            let tensor = unpack(&name, stored, spec);
-            (name, tensor)
-        })
-        .collect())
+    Ok(found.into_iter().map(|(id, stored)| (id, unpack(id, stored, architecture, spec))).collect())
 }
 
-/// Turns `blk.3.attn_q.weight` into `model.layers.3.self_attn.q_proj.weight`.
-fn hugging_face_name(name: &str) -> Option<String> {
-    let table = match name {
-        "token_embd.weight" => names::EMBEDDING,
-        "output_norm.weight" => names::FINAL_NORM,
-        "output.weight" => names::HEAD,
-        _ => return layer_name(name),
+/// As llama.cpp's converter names it, such as `blk.3.attn_q.weight`.
+fn gguf_name(id: TensorId) -> String {
+    let param = match id.param {
+        Param::Weight => "weight",
+        Param::Bias => "bias",
     };
-    Some(table.to_owned())
+    match id.layer {
+        Some(layer) => {
+            let known = PARTS.iter().find(|(part, _)| *part == id.part);
+            format!("blk.{layer}.{}.{param}", known.map_or("none", |(_, name)| name))
+        }
+        None => {
+            let name = match id.part {
+                Part::Embedding => "token_embd",
+                Part::Head => "output",
+                _ => "output_norm",
+            };
+            format!("{name}.{param}")
+        }
+    }
 }
 
-fn layer_name(name: &str) -> Option<String> {
-    let (layer_idx, rest) = name.strip_prefix("blk.")?.split_once('.')?;
-    let (part, kind) = rest.rsplit_once('.')?;
-    let (_, part) = PARTS.iter().find(|(gguf, _)| *gguf == part)?;
-    let number: usize = layer_idx.parse().ok()?;
-    // Only the canonical spelling: `+3` and `03` parse too.
-    (number.to_string() == layer_idx).then(|| names::in_layer(number, &format!("{part}.{kind}")))
-}
-
-fn unpack(name: &str, stored: &StoredTensor<'_>, spec: &ModelSpec) -> HostTensor {
-    let values = dequantize(stored.encoding, stored.bytes);
-    let rotary = names::layer_of(name).is_some_and(|(_, part)| {
-        part.starts_with("self_attn.q_proj.") || part.starts_with("self_attn.k_proj.")
-    });
-    let row = stored.shape.iter().skip(1).product();
-    let values = if rotary { pairs_to_halves(&values, spec.d_head, row) } else { values };
+fn unpack(
+    id: TensorId,
+    stored: &StoredTensor<'_>,
+    architecture: &Architecture,
+    spec: &ModelSpec,
+) -> HostTensor {
+    let mut values = dequantize(stored.encoding, stored.bytes);
+    if architecture.rotary_pairs && matches!(id.part, Part::Q | Part::K) {
+        let row = stored.shape.iter().skip(1).product();
+        let d_head = id.layer.map_or(0, |layer| spec.layers[layer].d_head());
+        values = pairs_to_halves(&values, d_head, row);
+    }
+    if spec.norm.unit_offset && stored.shape.len() == 1 && id.param == Param::Weight {
+        // The converter stores the gain itself.
+        values.iter_mut().for_each(|gain| *gain -= 1.0);
+    }
     HostTensor::new(stored.shape.clone(), values)
 }
 
@@ -135,18 +144,14 @@ mod tests {
         assert_eq!(pairs_to_halves(&stored, 6, 1), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     }
 
-    #[track_caller]
-    fn check(name: &str, expect: Option<&str>) {
-        assert_eq!(hugging_face_name(name).as_deref(), expect);
-    }
-
     #[test]
-    fn names_are_translated() {
-        check("output.weight", Some("lm_head.weight"));
-        check("blk.12.attn_output.weight", Some("model.layers.12.self_attn.o_proj.weight"));
-        check("blk.0.ffn_up.bias", Some("model.layers.0.mlp.up_proj.bias"));
-        check("blk.00.ffn_up.bias", None);
-        check("blk.0.ffn_gate_exps.weight", None);
+    fn names_are_those_of_the_converter() {
+        let outside = |part| gguf_name(TensorId::outside(part));
+        assert_eq!(outside(Part::Head), "output.weight");
+        assert_eq!(outside(Part::Embedding), "token_embd.weight");
+        assert_eq!(outside(Part::FinalNorm), "output_norm.weight");
+        assert_eq!(gguf_name(TensorId::weight(12, Part::O)), "blk.12.attn_output.weight");
+        assert_eq!(gguf_name(TensorId::bias(0, Part::Up)), "blk.0.ffn_up.bias");
     }
 
     #[test]
@@ -156,7 +161,7 @@ mod tests {
         let beyond = Fixture::llama().with_f32("blk.1.attn_norm.weight", &[16], &[0.0; 16]);
         assert!(refusal(&beyond).contains("tensor blk.1.attn_norm.weight"));
         let lacking = Fixture::llama().without("blk.0.attn_k.weight");
-        assert!(refusal(&lacking).contains("missing [model.layers.0.self_attn.k_proj.weight]"));
+        assert!(refusal(&lacking).contains("missing [blk.0.attn_k.weight]"));
         let bent = Fixture::llama().with_f32("output_norm.weight", &[8], &[0.0; 8]);
         assert!(
             refusal(&bent).contains("tensor output_norm.weight: expected shape [16], found [8]")

@@ -8,8 +8,8 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::{SaveDtype, config, write};
-use crate::{Checkpoint, HostTensor, ModelSpec, names};
+use super::{SaveDtype, config, llama_name, write};
+use crate::{Checkpoint, HostTensor, ModelSpec, TensorId};
 
 /// A `config.json` with only what has no default.
 pub(super) fn config() -> Map<String, Value> {
@@ -38,12 +38,24 @@ pub(super) fn checkpoint(changes: &Value) -> Checkpoint {
 }
 
 /// Values that bfloat16 and half hold exactly.
-pub(super) fn tensors(spec: &ModelSpec) -> BTreeMap<String, HostTensor> {
-    let tensor = |(i, (name, shape)): (usize, (String, Vec<usize>))| {
+pub(super) fn tensors(spec: &ModelSpec) -> BTreeMap<TensorId, HostTensor> {
+    let tensor = |(i, (id, shape)): (usize, (TensorId, Vec<usize>))| {
         let data = (0..shape.iter().product()).map(|j: usize| ((i + j) % 7) as f32 / 4.0 - 0.5);
-        (name, HostTensor::new(shape, data.collect()))
+        (id, HostTensor::new(shape, data.collect()))
     };
-    names::expected_shapes(spec).into_iter().enumerate().map(tensor).collect()
+    spec.shapes().enumerate().map(tensor).collect()
+}
+
+/// The tensors by their names in a Llama's folder.
+pub(super) fn named(checkpoint: &Checkpoint) -> BTreeMap<String, HostTensor> {
+    let name = |(id, tensor): (&TensorId, &HostTensor)| (llama_name(*id).unwrap(), tensor.clone());
+    checkpoint.tensors.iter().map(name).collect()
+}
+
+/// Which of two files holds a tensor: the first has embedding and head.
+pub(super) fn shard_of(name: &str) -> &'static str {
+    let outside = name.starts_with("lm_head") || name.starts_with("model.embed_tokens");
+    if outside { "a.safetensors" } else { "b.safetensors" }
 }
 
 /// A written model in a folder of its own.
@@ -72,15 +84,14 @@ impl Written {
     /// Splits the weights in two files behind an index; the first holds the tables.
     pub(super) fn shard(&self, checkpoint: &Checkpoint) {
         fs::remove_file(self.folder.join("model.safetensors")).unwrap();
-        let file =
-            |name: &str| if names::is_embedding(name) { "a.safetensors" } else { "b.safetensors" };
+        let tensors = named(checkpoint);
         let mut map = BTreeMap::new();
         for wanted in ["a.safetensors", "b.safetensors"] {
-            let part = checkpoint.tensors.iter().filter(|(name, _)| file(name) == wanted);
+            let part = tensors.iter().filter(|(name, _)| shard_of(name) == wanted);
             save(&self.folder.join(wanted), part);
         }
-        for name in checkpoint.tensors.keys() {
-            map.insert(name.clone(), file(name).to_owned());
+        for name in tensors.keys() {
+            map.insert(name.clone(), shard_of(name).to_owned());
         }
         self.index(&map);
     }

@@ -56,6 +56,18 @@ impl<'a> Keys<'a> {
         if self.get(key).is_some() { self.size(key) } else { Ok(default) }
     }
 
+    /// A size; `default` where it is absent, unless the key must be there.
+    pub(super) fn size_or_given(
+        &self,
+        key: &str,
+        default: Option<usize>,
+    ) -> Result<usize, ModelError> {
+        match default {
+            Some(default) => self.size_or(key, default),
+            None => self.size(key),
+        }
+    }
+
     pub(super) fn positive(&self, key: &str) -> Result<f64, ModelError> {
         self.get(key)
             .and_then(Value::as_f64)

@@ -1,6 +1,7 @@
-//! Hugging Face folders: `config.json`, `model.safetensors` (or shards with an index), tokenizer files.
+//! Hugging Face folders of several [`FAMILIES`]: `config.json`, `model.safetensors` (or shards with an index), tokenizer files.
 
 pub mod config;
+mod family;
 #[cfg(test)]
 mod fixture;
 mod header;
@@ -8,5 +9,7 @@ mod keys;
 pub(crate) mod read;
 mod write;
 
+pub(crate) use family::llama_name;
+pub use family::{FAMILIES, Family};
 pub use read::{from_files, read};
 pub use write::{SaveDtype, write};

@@ -13,10 +13,11 @@ use serde_json::{Map, Value};
 
 use super::{
     config,
+    family::Family,
     header::{self, Entry, FileDtype},
     write::SaveDtype,
 };
-use crate::{Checkpoint, HostTensor, ModelError, ModelSpec, map::map, names};
+use crate::{Checkpoint, HostTensor, ModelError, ModelSpec, Part, TensorId, map::map};
 
 /// The config's file name.
 pub(crate) const CONFIG: &str = "config.json";
@@ -118,17 +119,48 @@ fn assembled(
     mut shards: Vec<Shard>,
     files: BTreeMap<String, Vec<u8>>,
 ) -> Result<Checkpoint, ModelError> {
-    drop_redundant(&spec, &mut shards)?;
+    let family = config::family(&config, &folder.join(CONFIG))?;
+    drop_redundant(family, &spec, &mut shards)?;
     let dtype = SaveDtype::holding(shards.iter().flat_map(Shard::dtypes));
     for key in ["torch_dtype", "dtype"] {
         config.insert(key.to_owned(), dtype.name().into());
     }
-    let tensors = shards.iter().flat_map(Shard::tensors).collect();
-    let checkpoint = Checkpoint { spec, tensors, files, config };
     let refused =
         |source| ModelError::Refused { path: folder.to_owned(), source: Box::new(source) };
+    let tensors = identified(family, &spec, &shards).map_err(refused)?;
+    let checkpoint = Checkpoint { spec, tensors, files, config };
     checkpoint.check().map_err(refused)?;
     Ok(checkpoint)
+}
+
+/// The tensors that the spec calls for, found under the family's names.
+fn identified(
+    family: &Family,
+    spec: &ModelSpec,
+    shards: &[Shard],
+) -> Result<BTreeMap<TensorId, HostTensor>, ModelError> {
+    let mut found: BTreeMap<&str, (&Shard, &Entry)> = BTreeMap::new();
+    for shard in shards {
+        found.extend(shard.entries.iter().map(|(name, entry)| (name.as_str(), (shard, entry))));
+    }
+    let (mut known, mut missing, mut misshapen) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, shape) in spec.shapes() {
+        // A part without a name in the family is missing under our own.
+        let name = family.tensor(id).unwrap_or_else(|| id.to_string());
+        match found.remove(name.as_str()) {
+            None => missing.push(name),
+            Some((_, entry)) if entry.shape != shape => {
+                misshapen.push(format!("{name}: expected {shape:?}, found {:?}", entry.shape));
+            }
+            Some(place) => known.push((id, place)),
+        }
+    }
+    let unexpected: Vec<String> = found.into_keys().map(str::to_owned).collect();
+    if missing.is_empty() && unexpected.is_empty() && misshapen.is_empty() {
+        Ok(known.into_iter().map(|(id, (shard, entry))| (id, shard.tensor(entry))).collect())
+    } else {
+        Err(ModelError::Tensors { missing, unexpected, misshapen })
+    }
 }
 
 /// Names of the weights files of a folder, from the index if there is one.
@@ -208,25 +240,30 @@ fn check_index(folder: &Path, files: &[String], shards: &[Shard]) -> Result<(), 
 }
 
 /// Drops what the spec makes redundant: frequencies, and the head of a tied model if it is the embedding.
-fn drop_redundant(spec: &ModelSpec, shards: &mut [Shard]) -> Result<(), ModelError> {
+fn drop_redundant(
+    family: &Family,
+    spec: &ModelSpec,
+    shards: &mut [Shard],
+) -> Result<(), ModelError> {
     for shard in shards.iter_mut() {
         shard.entries.retain(|name, _| !name.ends_with(FREQUENCIES));
     }
     if !spec.tied {
         return Ok(());
     }
+    let [head, embedding] = [Part::Head, Part::Embedding]
+        .map(|part| family.tensor(TensorId::outside(part)).unwrap_or_default());
     let bytes = |name: &str| {
         shards.iter().find_map(|shard| Some((&shard.path, shard.raw(shard.entries.get(name)?))))
     };
-    if let (Some((path, head)), Some((_, embedding))) =
-        (bytes(names::HEAD), bytes(names::EMBEDDING))
-        && head != embedding
+    if let (Some((path, own)), Some((_, shared))) = (bytes(&head), bytes(&embedding))
+        && own != shared
     {
-        let expected = format!("the bytes of {} (tie_word_embeddings is true)", names::EMBEDDING);
-        return Err(ModelError::malformed(path, names::HEAD, &expected, "other values"));
+        let expected = format!("the bytes of {embedding} (tie_word_embeddings is true)");
+        return Err(ModelError::malformed(path, &head, &expected, "other values"));
     }
     for shard in shards {
-        shard.entries.retain(|name, _| name != names::HEAD);
+        shard.entries.retain(|name, _| *name != head);
     }
     Ok(())
 }
@@ -250,11 +287,9 @@ impl Shard {
         self.entries.values().map(|entry| entry.dtype)
     }
 
-    fn tensors(&self) -> impl Iterator<Item = (String, HostTensor)> {
-        self.entries.iter().map(|(name, entry)| {
-            let (bytes, dtype) = self.raw(entry);
-            (name.clone(), HostTensor::new(entry.shape.clone(), widen(bytes, dtype)))
-        })
+    fn tensor(&self, entry: &Entry) -> HostTensor {
+        let (bytes, dtype) = self.raw(entry);
+        HostTensor::new(entry.shape.clone(), widen(bytes, dtype))
     }
 }
 
@@ -296,7 +331,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::hf::fixture::{self, Written};
+    use crate::hf::fixture::{self, Written, named, shard_of};
+
+    const HEAD: &str = "lm_head.weight";
+    const FINAL_NORM: &str = "model.norm.weight";
 
     /// Checks that a folder is refused and that the chain of causes says each of `words`.
     #[track_caller]
@@ -317,9 +355,11 @@ mod tests {
     }
 
     fn map_of(checkpoint: &Checkpoint) -> BTreeMap<String, String> {
-        let file =
-            |name: &str| if names::is_embedding(name) { "a.safetensors" } else { "b.safetensors" };
-        checkpoint.tensors.keys().map(|name| (name.clone(), file(name).to_owned())).collect()
+        let file = |name: String| {
+            let file = shard_of(&name).to_owned();
+            (name, file)
+        };
+        named(checkpoint).into_keys().map(file).collect()
     }
 
     #[test]
@@ -370,10 +410,10 @@ mod tests {
     fn missing_extra_and_misshapen_tensors_are_all_listed() {
         let checkpoint = fixture::checkpoint(&json!({}));
         let written = Written::new(&checkpoint);
-        let mut tensors = checkpoint.tensors;
-        let norm = tensors.remove(names::FINAL_NORM).unwrap();
+        let mut tensors = named(&checkpoint);
+        let norm = tensors.remove(FINAL_NORM).unwrap();
         tensors.insert("extra".to_owned(), norm);
-        tensors.insert(names::HEAD.to_owned(), HostTensor::new(vec![1, 2], vec![0.0; 2]));
+        tensors.insert(HEAD.to_owned(), HostTensor::new(vec![1, 2], vec![0.0; 2]));
         written.weights(&tensors);
         refused(
             &written,
@@ -396,12 +436,12 @@ mod tests {
     fn index_and_shards_must_agree() {
         let (checkpoint, written) = sharded();
         let mut map = map_of(&checkpoint);
-        map.insert(names::FINAL_NORM.to_owned(), "a.safetensors".to_owned());
+        map.insert(FINAL_NORM.to_owned(), "a.safetensors".to_owned());
         written.index(&map);
-        refused(&written, &["a.safetensors", names::FINAL_NORM, "no such tensor"]);
-        map.remove(names::FINAL_NORM);
+        refused(&written, &["a.safetensors", FINAL_NORM, "no such tensor"]);
+        map.remove(FINAL_NORM);
         written.index(&map);
-        refused(&written, &[INDEX, names::FINAL_NORM, "expected b.safetensors, found nothing"]);
+        refused(&written, &[INDEX, FINAL_NORM, "expected b.safetensors, found nothing"]);
     }
 
     #[test]
@@ -409,9 +449,9 @@ mod tests {
         let (checkpoint, written) = sharded();
         for file in ["../x.safetensors", "/x.safetensors", "d/x.safetensors", "x.bin", ""] {
             let mut map = map_of(&checkpoint);
-            map.insert(names::HEAD.to_owned(), file.to_owned());
+            map.insert(HEAD.to_owned(), file.to_owned());
             written.index(&map);
-            refused(&written, &[INDEX, names::HEAD, "in the same folder"]);
+            refused(&written, &[INDEX, HEAD, "in the same folder"]);
         }
     }
 
@@ -419,17 +459,17 @@ mod tests {
     fn a_tied_models_second_head_must_be_the_embedding() {
         let checkpoint = fixture::checkpoint(&json!({ "tie_word_embeddings": true }));
         let written = Written::new(&checkpoint);
-        let mut tensors = checkpoint.tensors.clone();
-        tensors.insert(names::HEAD.to_owned(), tensors[names::EMBEDDING].clone());
+        let mut tensors = named(&checkpoint);
+        tensors.insert(HEAD.to_owned(), tensors["model.embed_tokens.weight"].clone());
         tensors.insert(
             "model.layers.0.self_attn.rotary_emb.inv_freq".to_owned(),
             HostTensor::new(vec![1], vec![1.0]),
         );
         written.weights(&tensors);
         assert!(read(&written.folder).unwrap().tensors == checkpoint.tensors);
-        tensors.insert(names::HEAD.to_owned(), HostTensor::new(vec![10, 8], vec![0.0; 80]));
+        tensors.insert(HEAD.to_owned(), HostTensor::new(vec![10, 8], vec![0.0; 80]));
         written.weights(&tensors);
-        refused(&written, &[WEIGHTS, names::HEAD, "tie_word_embeddings"]);
+        refused(&written, &[WEIGHTS, HEAD, "tie_word_embeddings"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     fs::{self, File},
     path::{Component, Path},
 };
@@ -15,7 +16,7 @@ use super::{
     header::{self, FileDtype},
     read::{CONFIG, WEIGHTS},
 };
-use crate::{Checkpoint, HostTensor, ModelError, map::map};
+use crate::{Checkpoint, HostTensor, ModelError, TensorId, map::map};
 
 /// The type weights are saved in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
@@ -102,7 +103,7 @@ pub fn write(checkpoint: &Checkpoint, folder: &Path, dtype: SaveDtype) -> Result
     // A folder within, since the temporary one is closed to others.
     let partial = beside.path().join("model");
     fs::create_dir(&partial).map_err(ModelError::io("create", &partial))?;
-    save_weights(checkpoint, &partial.join(WEIGHTS), dtype)?;
+    save_weights(&named(checkpoint, &config)?, &partial.join(WEIGHTS), dtype)?;
     for (name, content) in &checkpoint.files {
         save(&partial.join(name), content)?;
     }
@@ -119,10 +120,10 @@ fn check_range(checkpoint: &Checkpoint, dtype: SaveDtype) -> Result<(), ModelErr
         SaveDtype::Bf16 => |x| bf16::from_f32(x).to_f32(),
         SaveDtype::F16 => |x| f16::from_f32(x).to_f32(),
     };
-    for (name, tensor) in &checkpoint.tensors {
+    for (id, tensor) in &checkpoint.tensors {
         let lost = |x: &&f32| x.is_finite() && !narrow(**x).is_finite();
         if let Some(found) = tensor.data().par_iter().find_first(lost) {
-            let tensor = name.clone();
+            let tensor = id.to_string();
             return Err(ModelError::OutOfRange { tensor, dtype: dtype.name(), found: *found });
         }
     }
@@ -159,15 +160,35 @@ fn check_empty(folder: &Path) -> Result<(), ModelError> {
     }
 }
 
-fn save_weights(checkpoint: &Checkpoint, path: &Path, dtype: SaveDtype) -> Result<(), ModelError> {
-    let tensors = checkpoint.tensors.iter().map(|(name, tensor)| (name, Saved { tensor, dtype }));
+/// The tensors by the names that the family of a config has for them.
+fn named<'a>(
+    checkpoint: &'a Checkpoint,
+    config: &serde_json::Map<String, serde_json::Value>,
+) -> Result<BTreeMap<String, &'a HostTensor>, ModelError> {
+    let family = config::family(config, Path::new(CONFIG))?;
+    let name = |(id, tensor): (&TensorId, &'a HostTensor)| {
+        let name = family.tensor(*id).ok_or_else(|| ModelError::Inexpressible {
+            what: format!("the model has {id}"),
+            format: family.model_type.to_owned(),
+        })?;
+        Ok((name, tensor))
+    };
+    checkpoint.tensors.iter().map(name).collect()
+}
+
+fn save_weights(
+    named: &BTreeMap<String, &HostTensor>,
+    path: &Path,
+    dtype: SaveDtype,
+) -> Result<(), ModelError> {
+    let tensors = named.iter().map(|(name, tensor)| (name, Saved { tensor, dtype }));
     // `transformers` refuses a file that does not say which framework's layout it has.
     let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
     serialize_to_file(tensors, metadata, path)
         .map_err(|source| ModelError::Save { path: path.to_owned(), source })?;
     File::open(path).and_then(|file| file.sync_all()).map_err(ModelError::io("write", path))?;
     let written = header::parse(path, &map(path)?)?;
-    for (name, tensor) in &checkpoint.tensors {
+    for (name, tensor) in named {
         let sound = written
             .get(name)
             .is_some_and(|entry| entry.shape == tensor.shape() && entry.dtype == dtype.in_file().1);
@@ -241,15 +262,15 @@ mod tests {
     /// Writes the tiny model with its first embedding value replaced; gives that value as read back.
     fn round_trip(value: f32, dtype: SaveDtype) -> Result<f32, ModelError> {
         let mut checkpoint = fixture::checkpoint(&json!({}));
-        let name = crate::names::EMBEDDING.to_owned();
-        let mut data = checkpoint.tensors[&name].data().to_vec();
+        let id = TensorId::outside(crate::Part::Embedding);
+        let mut data = checkpoint.tensors[&id].data().to_vec();
         data[0] = value;
-        checkpoint.tensors.insert(name.clone(), HostTensor::new(vec![10, 8], data));
+        checkpoint.tensors.insert(id, HostTensor::new(vec![10, 8], data));
         let (_place, folder) = target();
         write(&checkpoint, &folder, dtype)?;
         let again = read(&folder)?;
         assert_eq!(SaveDtype::of(&again), dtype);
-        Ok(again.tensors[&name].data()[0])
+        Ok(again.tensors[&id].data()[0])
     }
 
     #[test]
@@ -278,10 +299,7 @@ mod tests {
     #[test]
     fn a_value_that_would_become_infinite_is_refused_by_tensor() {
         let message = round_trip(7e4, SaveDtype::F16).unwrap_err().to_string();
-        assert!(
-            message.contains(crate::names::EMBEDDING) && message.contains("70000"),
-            "{message}"
-        );
+        assert!(message.contains("embedding.weight") && message.contains("70000"), "{message}");
         assert!(round_trip(3.4e38, SaveDtype::Bf16).unwrap_err().to_string().contains("bfloat16"));
         assert_eq!(round_trip(7e4, SaveDtype::F32).unwrap().to_bits(), 7e4f32.to_bits());
     }
@@ -300,7 +318,7 @@ mod tests {
     fn a_refused_model_leaves_nothing_behind() {
         let (place, folder) = target();
         let mut checkpoint = fixture::checkpoint(&json!({}));
-        checkpoint.spec.layers[1].d_ffn = 4;
+        checkpoint.spec.layers[1] = checkpoint.spec.layers[1].with_d_ffn(4);
         checkpoint.tensors = fixture::tensors(&checkpoint.spec);
         let message = write(&checkpoint, &folder, SaveDtype::F32).unwrap_err().to_string();
         assert!(message.contains("layers differ in d_ffn"), "{message}");

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pycno_model::{LayerSpec, ModelSpec, RopeSpec};
+use pycno_model::{AttentionSpec, FfnSpec, LayerSpec, ModelSpec, NormSpec, RopeSpec};
 use pycno_train::{NormLimit, Phase, SpikeLimit, TrainConfig, WeightDecay};
 use pycno_units::{ParamCount, Seed, TokenCount};
 use serde::{Deserialize, Serialize};
@@ -175,19 +175,18 @@ pub fn parse(text: &str, path: &Path) -> Result<FamilyConfig, StudyError> {
 impl FamilyConfig {
     /// The shape of a size.
     pub fn spec(&self, size: &SizeConfig, vocab: usize) -> ModelSpec {
-        let layer = LayerSpec { n_heads: size.heads, n_kv_heads: size.kv_heads, d_ffn: size.d_ffn };
+        let rope = RopeSpec::plain(self.model.rope_theta);
+        let d_head = size.d_head.unwrap_or(size.d_model / size.heads);
+        let attention = AttentionSpec::plain(size.heads, size.kv_heads, d_head, rope);
         ModelSpec {
             vocab,
             d_model: size.d_model,
-            d_head: size.d_head.unwrap_or(size.d_model / size.heads),
-            layers: vec![layer; size.layers],
-            norm_eps: self.model.norm_eps,
-            rope: RopeSpec { theta: self.model.rope_theta, scaling: None },
-            attention_bias: false,
-            mlp_bias: false,
+            layers: vec![LayerSpec::pre_norm(attention, FfnSpec::swiglu(size.d_ffn)); size.layers],
+            norm: NormSpec::plain(self.model.norm_eps),
             tied: self.model.tied,
             max_positions: self.model.max_positions,
-            window: None,
+            embedding_scale: None,
+            logit_softcap: None,
         }
     }
 

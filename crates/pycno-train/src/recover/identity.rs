@@ -42,8 +42,8 @@ pub(super) fn run_hash(
     };
     hash.update(text(serde_json::to_string(&settings))?);
     hash.update(text(serde_json::to_string(&student.spec))?);
-    for (name, tensor) in &student.tensors {
-        hash.update(name);
+    for (id, tensor) in &student.tensors {
+        hash.update(id.to_string());
         for part in tensor.data().chunks(1 << 12) {
             hash.update(bytes(part.iter().map(|x| x.to_le_bytes())));
         }

@@ -9,7 +9,9 @@ use burn::{
 };
 use pycno_data::Batch;
 use pycno_kernels::head::{HeadPair, forward_kl_head};
-use pycno_model::{Decoder, HostTensor, LayerSpec, ModelSpec, RopeSpec, names};
+use pycno_model::{
+    AttentionSpec, Decoder, FfnSpec, HostTensor, LayerSpec, ModelSpec, NormSpec, RopeSpec,
+};
 
 mod branches;
 mod steps;
@@ -28,21 +30,23 @@ use crate::{
 const TOLERANCE: f32 = 1e-5;
 
 fn spec(tied: bool) -> ModelSpec {
+    let layer = |[n_heads, n_kv_heads, d_ffn]: [usize; 3]| {
+        let attention = AttentionSpec {
+            qkv_bias: true,
+            o_bias: true,
+            ..AttentionSpec::plain(n_heads, n_kv_heads, 4, RopeSpec::plain(1e4))
+        };
+        LayerSpec::pre_norm(attention, FfnSpec::swiglu(d_ffn))
+    };
     ModelSpec {
         vocab: 29,
         d_model: 16,
-        d_head: 4,
-        layers: vec![
-            LayerSpec { n_heads: 4, n_kv_heads: 2, d_ffn: 24 },
-            LayerSpec { n_heads: 2, n_kv_heads: 1, d_ffn: 20 },
-        ],
-        norm_eps: 1e-5,
-        rope: RopeSpec { theta: 1e4, scaling: None },
-        attention_bias: true,
-        mlp_bias: false,
+        layers: vec![layer([4, 2, 24]), layer([2, 1, 20])],
+        norm: NormSpec::plain(1e-5),
         tied,
         max_positions: 64,
-        window: None,
+        embedding_scale: None,
+        logit_softcap: None,
     }
 }
 
@@ -50,7 +54,8 @@ fn spec(tied: bool) -> ModelSpec {
 #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
 fn model(tied: bool, seed: u64) -> Checkpoint {
     let spec = spec(tied);
-    let tensors = names::expected_shapes(&spec).into_iter().map(|(name, shape)| {
+    let tensors = spec.shapes().map(|(id, shape)| {
+        let name = id.to_string();
         let [middle, spread] = if name.contains("norm") { [1.0, 0.05] } else { [0.0, 0.5] };
         let draw = |i: usize| {
             // Repeatable, unlike Burn's generator, which all tests of a process share.
@@ -58,7 +63,7 @@ fn model(tied: bool, seed: u64) -> Checkpoint {
             (middle + spread * (2.0 * bits as f64 / u64::MAX as f64 - 1.0)) as f32
         };
         let values = (0..shape.iter().product()).map(draw).collect();
-        (name, HostTensor::new(shape, values))
+        (id, HostTensor::new(shape, values))
     });
     let tensors = tensors.collect();
     Checkpoint { spec, tensors, files: BTreeMap::new(), config: serde_json::Map::new() }
@@ -172,7 +177,7 @@ fn run(
 
 fn bits(student: &Checkpoint) -> Vec<(String, Vec<u32>)> {
     let bits = |x: &HostTensor| x.data().iter().map(|x| x.to_bits()).collect();
-    student.tensors.iter().map(|(name, x)| (name.clone(), bits(x))).collect()
+    student.tensors.iter().map(|(id, x)| (id.to_string(), bits(x))).collect()
 }
 
 /// Distillation from a teacher that computes exactly what the student does.

@@ -1,0 +1,22 @@
+//! `pycno families`: which models are read and written.
+
+use pycno_model::{gguf, hf};
+
+use super::show;
+use crate::table::{layout, row};
+
+const CHECKED: &str = "
+Reads Hugging Face folders (one file or shards, F32, F16 or BF16) and GGUF files; writes Hugging Face folders.
+Each family is checked against transformers on a random model of its own: logits, decoding with a cache and losses
+of training; students, whatever was pruned, are loaded there again and give the same logits.
+";
+
+pub(crate) fn families() {
+    let head = row(["model_type", "GGUF", "blocks"]);
+    let families = hf::FAMILIES.iter().map(|family| {
+        let same = gguf::ARCHITECTURES.iter().find(|known| known.model_type == family.model_type);
+        row([family.model_type, same.map_or("", |known| known.name), family.blocks])
+    });
+    show(&layout(&std::iter::once(head).chain(families).collect::<Vec<_>>()));
+    show(CHECKED);
+}
