@@ -25,4 +25,5 @@ pub use dtype::ComputeDtype;
 pub use error::ModelError;
 pub use init::initial;
 pub use layer::{Observer, Site};
+pub use pycno_kernels::vector_extension;
 pub use spec::{LayerSpec, Llama3Scaling, ModelSpec, ParamCounts, RopeSpec};

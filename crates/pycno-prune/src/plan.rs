@@ -10,7 +10,10 @@ use crate::{
     document::{self, Kind},
 };
 
-const KIND: Kind = Kind { document: "plan", format: 1 };
+/// Version of [`PrunePlan`] as a document.
+pub const PLAN_FORMAT: u32 = 2;
+
+const KIND: Kind = Kind { document: "plan", format: PLAN_FORMAT };
 
 /// What stays of a model. Indices are 0-based, ascending, and those of the model the plan applies to.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -284,7 +287,7 @@ mod tests {
             |plan| plan.layers[0].kv_groups.clear(),
             "a plan must keep at least one of the key/value groups of layer 0, got none",
         );
-        check_refused(|plan| plan.format = 2, "plan must have format 1, got 2");
+        check_refused(|plan| plan.format = 1, "plan must have format 2, got 1");
     }
 
     #[test]
@@ -307,7 +310,7 @@ mod tests {
     fn a_composed_plan_speaks_of_the_first_ones_source() {
         let first = some_plan();
         let second = PrunePlan {
-            format: 1,
+            format: PLAN_FORMAT,
             source: "sliced".to_owned(),
             steps: some_plan().steps,
             layers: vec![LayerPlan { layer_idx: 1, kv_groups: vec![0], ffn: vec![3, 4] }],

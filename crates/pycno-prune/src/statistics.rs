@@ -11,7 +11,11 @@ use crate::{
     observe::Pass,
 };
 
-const KIND: Kind = Kind { document: "statistics", format: 1 };
+/// Version of what is measured and how it is stored; raised with either, so that what an earlier version left is
+/// measured anew.
+pub const VERSION: u32 = 2;
+
+const KIND: Kind = Kind { document: "statistics", format: VERSION };
 
 /// Sums of activations of a dense model over calibration sequences.
 ///
@@ -360,7 +364,7 @@ mod tests {
             let error = Statistics::from_json(&lie.to_json(), &fixture::provenance()).unwrap_err();
             error.to_string()
         };
-        assert_eq!(refused(&|s| s.format = 9), "statistics must have format 1, got 9");
+        assert_eq!(refused(&|s| s.format = 9), "statistics must have format 2, got 9");
         assert_eq!(
             refused(&|s| s.layers.truncate(2)),
             "statistics of layer 2 must have a place among 3, got 2"

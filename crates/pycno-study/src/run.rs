@@ -7,7 +7,7 @@ use pycno_prune::fingerprint;
 use pycno_record::{EventLog, Record, Role};
 
 use crate::{
-    Environment, RunStore, StudyError, StudyFile, Watcher,
+    Environment, Numerics, RunFolder, Store, StudyError, StudyFile, Watcher,
     model::{Model, Weights},
     plan::planned,
     record::record,
@@ -22,6 +22,8 @@ use crate::{
 pub struct Run {
     /// The run's folder.
     pub root: PathBuf,
+    /// The folder of finished stages, which runs may share.
+    pub store: PathBuf,
     /// The command that repeats it, for the record.
     pub command: String,
     /// Where things are.
@@ -29,7 +31,7 @@ pub struct Run {
 }
 
 /// Runs a study: makes every student, scores all models, weighs them, and leaves `record.json` in the
-/// run's folder. Stages that are already there are not computed again.
+/// run's folder. Stages that the store holds are not computed again.
 ///
 /// # Errors
 ///
@@ -44,12 +46,14 @@ pub fn run(file: &StudyFile, run: &Run, watch: &mut dyn Watcher) -> Result<Recor
     let texts = texts::read(&study, tokenizer, checkpoint.spec.max_positions)?;
     watch.end();
 
-    let store = RunStore::open(&run.root)?;
+    let (folder, store) = (RunFolder::open(&run.root)?, Store::open(&run.store)?);
+    let dtype = study.config.compute.dtype;
     let mut stage = Stage {
+        run: &folder,
         store: &store,
         device: run.environment.device.open()?,
-        device_name: run.environment.device,
-        dtype: study.config.compute.dtype,
+        dtype,
+        numerics: Numerics::of(run.environment.device, dtype),
         watch,
         events: EventLog::open(&run.root.join("events.jsonl"))?,
     };

@@ -14,7 +14,7 @@ use pycno_record::{TaskScore, atomic};
 use pycno_units::Seed;
 
 use crate::{
-    Environment, StudyError, Watcher, shipped, statistics, store::write_json, watcher::batches,
+    Environment, StudyError, Watcher, files::write_json, shipped, statistics, watcher::batches,
 };
 
 /// What to prune, how, and where it goes.

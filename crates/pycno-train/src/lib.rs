@@ -17,6 +17,10 @@ mod parameters;
 mod recover;
 pub mod schedule;
 
+/// Version of the training loop; raised whenever a change of it moves a trained model's bits or the files a stage
+/// leaves.
+pub const VERSION: u32 = 1;
+
 pub use config::{LearningRate, NormLimit, Phase, Share, SpikeLimit, TrainConfig, WeightDecay};
 pub use error::TrainError;
 pub use objective::{Gradients, LanguageModel, Objective, StudentOutputs};

@@ -21,7 +21,7 @@ use std::{
 
 use pycno_data::{Role, Shard, Slice, Tokenizer, disjoint, lab, pack};
 use pycno_eval::{Selection, TaskItems};
-use pycno_model::hf;
+use pycno_model::{ComputeDtype, hf};
 use pycno_record::{EventLog, TaskScore, atomic};
 use pycno_units::{ParamCount, TokenCount};
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub use self::config::{
 pub(crate) use self::progress::event;
 pub use self::rules::{Batch, BatchRule, RateRule};
 use self::{member::Member, progress::Progress};
-use crate::{Run, RunStore, StudyError, Watcher, shipped, texts::check_encodes};
+use crate::{Numerics, Run, RunFolder, Store, StudyError, Watcher, shipped, texts::check_encodes};
 
 /// A trained model and how it scores.
 #[derive(Clone, Debug, Serialize)]
@@ -59,7 +59,9 @@ pub struct Trained {
 struct Shared<'a> {
     file: &'a FamilyFile,
     run: &'a Run,
-    store: RunStore,
+    folder: RunFolder,
+    store: Store,
+    numerics: Numerics,
     files: std::collections::BTreeMap<String, Vec<u8>>,
     tokenizer: Tokenizer,
     held_out: Shard,
@@ -87,7 +89,7 @@ pub fn train_family(
     let done = side_by_side(&shared, &members, jobs.get())?;
     shared.progress().end()?;
     let trained: Vec<Trained> = done.into_iter().flatten().collect();
-    crate::store::write_json(&run.root.join("scores.json"), &trained)?;
+    crate::files::write_json(&run.root.join("scores.json"), &trained)?;
     atomic::write_file(&run.root.join("runs.csv"), table::runs(&file.config, &trained).as_bytes())?;
     Ok(trained)
 }
@@ -115,10 +117,23 @@ fn shared<'a>(
     let texts = [&held_out.manifest, &train.manifest];
     disjoint(&texts.into_iter().chain(&tests).collect::<Vec<_>>())?;
     watch.end();
-    let store = RunStore::open(&run.root)?;
+    let (folder, store) = (RunFolder::open(&run.root)?, Store::open(&run.store)?);
+    let numerics = Numerics::of(run.environment.device, ComputeDtype::F32);
     let events = EventLog::open(&run.root.join("events.jsonl"))?;
     let progress = Mutex::new(Progress::new(watch, events));
-    Ok(Shared { file, run, store, files, tokenizer, held_out, train, tasks, progress })
+    Ok(Shared {
+        file,
+        run,
+        folder,
+        store,
+        numerics,
+        files,
+        tokenizer,
+        held_out,
+        train,
+        tasks,
+        progress,
+    })
 }
 
 fn tasks(file: &FamilyFile, run: &Run) -> Result<Vec<TaskItems>, StudyError> {
