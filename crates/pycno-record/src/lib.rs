@@ -26,7 +26,7 @@ mod store;
 ///
 /// Version 1 is the first. A reader takes every version up to its own; a later one is refused with
 /// [`RecordError::Format`], which names the version needed. Adding, renaming or dropping a field
-/// raises it.
+/// raises it, from the first release on.
 pub const FORMAT: u32 = 1;
 
 pub use error::RecordError;

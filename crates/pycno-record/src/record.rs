@@ -282,7 +282,7 @@ pub(crate) mod tests {
             effective: Effective::Extrapolated { params: ParamCount(3e8), factor: 2.5 },
             density: Some(0.1 + 0.2),
             interval: Interval { low: Some(0.4), high: None, level: 0.95, undefined: 0.125 },
-            of_recipe: None,
+            over_runs: None,
             sensitivity: Some(0.11),
         };
         Weighing {

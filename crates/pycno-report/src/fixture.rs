@@ -233,7 +233,7 @@ fn weighing(made: &Made, is_teacher: bool) -> Weighing {
     let against = Comparison {
         ratio: made.ratio[0],
         interval: interval([made.ratio[1], made.ratio[2]]),
-        of_recipe: Some(wider(interval([made.ratio[1], made.ratio[2]]))),
+        over_runs: Some(wider(interval([made.ratio[1], made.ratio[2]]))),
         verdict: match made.ratio[2] {
             Some(high) if high < 1.0 => Verdict::Lowered,
             _ => Verdict::Undecided,
@@ -250,7 +250,7 @@ fn weighing(made: &Made, is_teacher: bool) -> Weighing {
     }
 }
 
-/// The same interval with the luck of a run in it.
+/// The same interval with run-to-run variance in it.
 fn wider(of: Interval) -> Interval {
     Interval { low: of.low.map(|low| 0.8 * low), high: of.high.map(|high| 1.25 * high), ..of }
 }
@@ -267,7 +267,7 @@ fn density(made: &Made, interval: Interval) -> Density {
         effective,
         density: made.effective.map(|size| size / made.millions),
         interval,
-        of_recipe: Some(wider(interval)),
+        over_runs: Some(wider(interval)),
         sensitivity: made.effective.map(|_| 0.12),
     }
 }

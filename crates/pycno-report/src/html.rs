@@ -46,7 +46,7 @@ fn view(record: &Record) -> Value {
         branches => words::branches(record),
         lines => Serde(words::students(record).map(line).collect::<Vec<_>>()),
         level => level(record),
-        recipe_note => words::recipe_note(record),
+        run_note => words::run_note(record),
         comparison => Serde(tables::comparison(record)),
         forest => Value::from_safe_string(figure::forest(record)),
         sizes => Value::from_safe_string(figure::score_against_size(record)),

@@ -115,7 +115,7 @@ fn weights<'a>(task: &'a str, density: &Density) -> Vec<Line<'a>> {
         },
         Line { note, ..ranged(task, "density", density.density, &density.interval) },
     ];
-    lines.extend(density.of_recipe.map(|of| ranged(task, "density_of_recipe", None, &of)));
+    lines.extend(density.over_runs.map(|of| ranged(task, "density_over_runs", None, &of)));
     if let Effective::Extrapolated { factor, .. } = density.effective {
         lines.push(plain(task, "extrapolation_factor", factor, "ratio"));
     }
@@ -127,9 +127,9 @@ fn weights<'a>(task: &'a str, density: &Density) -> Vec<Line<'a>> {
 fn ratio<'a>(task: &'a str, against: &pycno_density::Comparison) -> Vec<Line<'a>> {
     let note = words::verdict(against.verdict);
     let one = ranged(task, "density_ratio_to_teacher", against.ratio, &against.interval);
-    let of_recipe = |of| ranged(task, "density_ratio_to_teacher_of_recipe", None, &of);
+    let over_runs = |of| ranged(task, "density_ratio_to_teacher_over_runs", None, &of);
     let mut lines = vec![Line { note, ..one }];
-    lines.extend(against.of_recipe.map(of_recipe));
+    lines.extend(against.over_runs.map(over_runs));
     lines
 }
 

@@ -92,22 +92,22 @@ fn comparison_rows(record: &Record, models: &[&ModelRecord]) -> Vec<Row> {
         row("strong", "ratio to teacher [interval]", &ratio),
         row("verdict", "verdict", &verdict),
     ]);
-    rows.extend(recipe_rows(record, &row));
+    rows.extend(run_rows(record, &row));
     rows.push(row("words", "flags", &|m| or_dash(words::flags(m).join("; "))));
     rows
 }
 
-/// The intervals of the recipes, where the record has them.
-fn recipe_rows(record: &Record, row: &RowMaker<'_>) -> Vec<Row> {
-    if !words::has_recipes(record) {
+/// The prediction intervals over runs, where the record has them.
+fn run_rows(record: &Record, row: &RowMaker<'_>) -> Vec<Row> {
+    if !words::has_run_intervals(record) {
         return Vec::new();
     }
     let shown =
         |of: Option<Interval>| of.map_or_else(|| NONE.to_owned(), |of| number::interval(&of));
     vec![
-        row("", "density of the recipe", &|m| shown(m.weighing.overall.of_recipe)),
-        row("", "ratio of the recipe", &|m| {
-            shown(m.weighing.against_teacher.and_then(|against| against.of_recipe))
+        row("", "density over runs", &|m| shown(m.weighing.overall.over_runs)),
+        row("", "ratio over runs", &|m| {
+            shown(m.weighing.against_teacher.and_then(|against| against.over_runs))
         }),
     ]
 }

@@ -132,16 +132,16 @@ fn absence(model: &ModelRecord) -> &'static str {
     }
 }
 
-/// Whether the luck of a run was drawn: records from before that lack the intervals of recipes.
-pub(crate) fn has_recipes(record: &Record) -> bool {
-    record.models.iter().any(|model| model.weighing.overall.of_recipe.is_some())
+/// Whether run-to-run variance was drawn: records from before that lack the prediction intervals over runs.
+pub(crate) fn has_run_intervals(record: &Record) -> bool {
+    record.models.iter().any(|model| model.weighing.overall.over_runs.is_some())
 }
 
-/// What the intervals of recipes are, where a record has them.
-pub(crate) fn recipe_note(record: &Record) -> Option<&'static str> {
-    has_recipes(record).then_some(
-        "They are those of these very models, each one run. Intervals of the recipe also hold the luck of a run, as \
-         far as reference models scatter about the ruler's laws: where another run, from this same teacher, may lie.",
+/// What the prediction intervals over runs are, where a record has them.
+pub(crate) fn run_note(record: &Record) -> Option<&'static str> {
+    has_run_intervals(record).then_some(
+        "They are those of these very models, each one run. Prediction intervals over runs also hold run-to-run variance, \
+         as large as reference models scatter about the ruler's laws: what the recipe gives on average, from this same teacher.",
     )
 }
 

@@ -6,7 +6,7 @@ use pycno_units::Seed;
 use rayon::prelude::*;
 
 use super::{
-    luck::Scatter,
+    run_variance::Scatter,
     wild::{Drawn, Wild},
 };
 use crate::{

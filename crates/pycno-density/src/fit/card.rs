@@ -52,7 +52,7 @@ pub struct FitCard {
     /// points; `None` where too little remains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out_error: Option<f64>,
-    /// What inputs seen more than once tell of luck; `None` where there are none.
+    /// Run-to-run variance by inputs with more than one run; `None` where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeated: Option<Repeated>,
     /// Parameters that ended on a bound.

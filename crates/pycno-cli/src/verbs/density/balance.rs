@@ -35,9 +35,9 @@ pub(super) struct Reading {
     pub(super) sensitivity: Option<f64>,
     /// Percentile interval of the density; none where the score's error is unknown.
     pub(super) interval: Option<Interval>,
-    /// Percentile interval of the density that the model's recipe has.
-    pub(super) of_recipe: Option<Interval>,
-    /// The same, corrected for bias and acceleration.
+    /// The same with run-to-run variance: the prediction interval over runs.
+    pub(super) over_runs: Option<Interval>,
+    /// The first, corrected for bias and acceleration.
     pub(super) bca: Option<Interval>,
     /// Share of draws that another basin fits better.
     pub(super) elsewhere: Option<f64>,
@@ -149,7 +149,7 @@ impl Reading {
             effective,
             sensitivity: law.sensitivity(*score),
             interval: None,
-            of_recipe: None,
+            over_runs: None,
             bca: None,
             elsewhere: None,
         }
@@ -169,7 +169,7 @@ impl Reading {
     fn with(&mut self, weight: &Weight) {
         if weight.level != Level::Exact {
             self.interval = Some(weight.density.interval);
-            self.of_recipe = weight.density.of_recipe;
+            self.over_runs = weight.density.over_runs;
             self.bca = weight.bca();
             self.elsewhere = Some(weight.other_basin());
         }

@@ -59,9 +59,9 @@ fn fit(title: &str, card: &FitCard, unit: &str, held: impl Fn(f64) -> String) ->
 /// What runs of one size and token count say.
 fn repeated(of: &Repeated) -> String {
     format!(
-        "    repeated  {} inputs; one run is {} off their mean (luck); R2 {:.4} of the means, {:.4} the most of runs\n",
+        "    repeated  {} inputs; standard deviation of a run {}; R2 {:.4} of the means, at most {:.4} of runs\n",
         of.inputs,
-        words::number(of.luck),
+        words::number(of.run_stddev),
         of.r_squared_of_means,
         of.r_squared_limit,
     )

@@ -1,10 +1,10 @@
-//! The luck of a run: how far one model of a recipe scores from what its recipe gives on average.
+//! Run-to-run variance: how far one run scores from what its recipe gives on average.
 //!
 //! A model is one run. Draws of the ruler and of the items say how dense *this model* is; another run of its
-//! recipe would have scored otherwise. How much otherwise, the reference runs show: they scatter about the
-//! ruler's own laws. A draw of luck takes the residual of one reference run in the loss and of one point of the
-//! score curve, half way between those of the fit and those of a fit without the point's cluster
-//! ([`Wild::scatter`](super::wild::Wild::scatter)).
+//! recipe would score differently. The reference runs show by how much: their residuals about the ruler's laws
+//! are samples of a run's deviation. A draw takes the residual of one reference run in the loss and of one point
+//! of the score curve. Each residual is half way between that of the fit and that of a fit without the point's
+//! cluster ([`Wild::scatter`](super::wild::Wild::scatter)).
 
 use pycno_units::Seed;
 use rand::RngExt as _;
@@ -23,9 +23,9 @@ pub(crate) struct Scatter {
     pub(crate) scores: Vec<f64>,
 }
 
-/// What chance gave one run.
+/// How far one run is from the mean of its recipe.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Luck {
+pub(crate) struct RunDeviation {
     /// Added to the loss on the objective's scale.
     loss: f64,
     /// Added to the score, percent points.
@@ -33,32 +33,33 @@ pub(crate) struct Luck {
 }
 
 impl Scatter {
-    /// The luck of a model in a draw: the same whatever else is weighed.
-    pub(crate) fn draw(&self, seed: Seed, model: &str, draw: usize) -> Luck {
+    /// The deviation of a model in a draw: the same whatever else is weighed.
+    pub(crate) fn draw(&self, seed: Seed, model: &str, draw: usize) -> RunDeviation {
+        // The stream keeps its first name: another one would change every interval.
         let mut rng = generator(seed, &format!("luck/{model}/{draw}"));
         let mut one = |of: &[f64]| {
             if of.is_empty() { 0.0 } else { of[rng.random_range(0..of.len())] }
         };
-        Luck { loss: one(&self.losses), score: one(&self.scores) }
+        RunDeviation { loss: one(&self.losses), score: one(&self.scores) }
     }
 
-    /// `ln N` of a score without the luck in it; infinite as [`Constants::ln_params`].
+    /// `ln N` of a score without the run's deviation; infinite as [`Constants::ln_params`].
     pub(crate) fn ln_params(
         &self,
         constants: &Constants,
         percent: f64,
         ln_tokens: f64,
-        luck: Luck,
+        deviation: RunDeviation,
     ) -> f64 {
         let without = |loss: f64| {
             // No size reaches a loss of 0 or less, and it has no logarithm.
             if loss > 0.0 {
-                self.objective.unscale(self.objective.scale(loss) - luck.loss)
+                self.objective.unscale(self.objective.scale(loss) - deviation.loss)
             } else {
                 loss
             }
         };
-        constants.ln_params_by(percent - luck.score, ln_tokens, without)
+        constants.ln_params_by(percent - deviation.score, ln_tokens, without)
     }
 }
 
@@ -83,8 +84,14 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(constants: &Constants, objective: Objective, luck: Luck, percent: f64, same_as: f64) {
-        let found = scatter(objective).ln_params(constants, percent, TOKENS, luck);
+    fn check(
+        constants: &Constants,
+        objective: Objective,
+        deviation: RunDeviation,
+        percent: f64,
+        same_as: f64,
+    ) {
+        let found = scatter(objective).ln_params(constants, percent, TOKENS, deviation);
         let expected = constants.ln_params(same_as, TOKENS);
         let same = found.to_bits() == expected.to_bits();
         assert!(same || (found - expected).abs() < 1e-9, "{found} {expected}");
@@ -96,40 +103,40 @@ mod tests {
     }
 
     #[test]
-    fn luck_is_taken_out_of_loss_and_score() {
-        let (law, none) = (two_steps(), Luck::default());
+    fn the_deviation_is_taken_out_of_loss_and_score() {
+        let (law, none) = (two_steps(), RunDeviation::default());
         check(&law, Objective::Squares, none, 60.0, 60.0);
-        check(&law, Objective::Squares, Luck { score: 2.0, ..none }, 60.0, 58.0);
-        // A run that was 0.05 nats lucky weighs what its recipe gives: a loss higher by 0.05.
-        let lucky = Luck { loss: -0.05, ..none };
-        check(&law, Objective::Squares, lucky, percent(0.5), percent(0.55));
-        check(&law, Objective::SquaresLog, lucky, percent(0.5), percent(0.5 * 0.05f64.exp()));
+        check(&law, Objective::Squares, RunDeviation { score: 2.0, ..none }, 60.0, 58.0);
+        // A run 0.05 nats below its recipe's mean weighs what the recipe gives: a loss higher by 0.05.
+        let better = RunDeviation { loss: -0.05, ..none };
+        check(&law, Objective::Squares, better, percent(0.5), percent(0.55));
+        check(&law, Objective::SquaresLog, better, percent(0.5), percent(0.5 * 0.05f64.exp()));
     }
 
     #[test]
-    fn beyond_the_law_luck_changes_nothing() {
-        let luck = Luck { loss: 0.3, score: 0.0 };
+    fn beyond_the_law_the_deviation_changes_nothing() {
+        let deviation = RunDeviation { loss: 0.3, score: 0.0 };
         for objective in [Objective::Squares, Objective::SquaresLog] {
-            check(&two_steps(), objective, luck, 10.0, 10.0);
-            check(&two_steps(), objective, luck, 90.0, 90.0);
+            check(&two_steps(), objective, deviation, 10.0, 10.0);
+            check(&two_steps(), objective, deviation, 90.0, 90.0);
         }
         let [floor, ceiling] = [25.0, 80.0].map(|percent| Score::from_percent(percent).unwrap());
         let score = DirectConstants { floor, ceiling, steepness: 0.6, midpoint: 19.0 };
         let direct = Constants::Direct { score };
-        check(&direct, Objective::Squares, Luck { loss: 9.0, score: 3.0 }, 60.0, 57.0);
+        check(&direct, Objective::Squares, RunDeviation { loss: 9.0, score: 3.0 }, 60.0, 57.0);
     }
 
     #[test]
     fn a_draw_is_the_residual_of_one_reference_model_and_repeats() {
         let scatter = scatter(Objective::Squares);
-        let draws: Vec<Luck> = (0..64).map(|i| scatter.draw(Seed(1), "a", i)).collect();
-        assert!(draws.iter().all(
-            |luck| scatter.losses.contains(&luck.loss) && scatter.scores.contains(&luck.score)
-        ));
+        let draws: Vec<RunDeviation> = (0..64).map(|i| scatter.draw(Seed(1), "a", i)).collect();
         assert!(
-            draws.iter().any(|luck| luck.loss < 0.0) && draws.iter().any(|luck| luck.loss > 0.0)
+            draws.iter().all(
+                |run| scatter.losses.contains(&run.loss) && scatter.scores.contains(&run.score)
+            )
         );
-        assert!(draws.iter().enumerate().all(|(i, luck)| scatter.draw(Seed(1), "a", i) == *luck));
+        assert!(draws.iter().any(|run| run.loss < 0.0) && draws.iter().any(|run| run.loss > 0.0));
+        assert!(draws.iter().enumerate().all(|(i, run)| scatter.draw(Seed(1), "a", i) == *run));
         assert!((0..64).any(|i| scatter.draw(Seed(1), "b", i) != draws[i]));
     }
 }
