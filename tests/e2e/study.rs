@@ -27,9 +27,9 @@ fn a_study_leaves_a_record_a_report_and_students_that_load() {
         assert!(student.weighing.against_teacher.is_some());
         assert_eq!(student.tasks[0].prompts_hash, found.models[0].tasks[0].prompts_hash);
     }
-    let recovery = found.models[2].recovery.as_ref().unwrap();
-    assert_eq!(recovery.tokens.0, 2048);
-    let losses: Vec<f64> = recovery.steps.iter().map(|step| step.loss).collect();
+    let training = found.models[2].training.as_ref().unwrap();
+    assert_eq!(training.tokens.0, 2048);
+    let losses: Vec<f64> = training.steps.iter().map(|step| step.loss).collect();
     assert!(losses.last() < losses.first(), "{losses:?}");
 
     for file in ["report.html", "report.md", "report.csv", "events.jsonl"] {

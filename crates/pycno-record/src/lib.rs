@@ -32,7 +32,7 @@ pub const FORMAT: u32 = 1;
 pub use error::RecordError;
 pub use events::{Event, EventLog, read_events};
 pub use record::{
-    DataUse, ModelRecord, Provenance, Record, Recovery, RecoveryStep, Role, RulerCurve, RulerUse,
-    Sizes, StudyHead, TaskScore, Weighing,
+    DataUse, ModelRecord, Provenance, Record, Role, RulerCurve, RulerUse, Sizes, StudyHead,
+    TaskScore, TrainingCurve, TrainingStep, Weighing,
 };
 pub use store::{read, write};

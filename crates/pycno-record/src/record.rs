@@ -137,8 +137,9 @@ pub struct ModelRecord {
     pub weights_hash: String,
     /// Scores, in the study's order of tasks.
     pub tasks: Vec<TaskScore>,
-    /// How recovery went, for a recovered student.
-    pub recovery: Option<Recovery>,
+    /// How training went, for a student that was trained: from scratch or after pruning.
+    #[serde(alias = "recovery")]
+    pub training: Option<TrainingCurve>,
     /// Density over all tasks of the ruler, and on each.
     pub weighing: Weighing,
 }
@@ -190,22 +191,22 @@ pub struct TaskScore {
     pub prompts_hash: String,
 }
 
-/// A recovery's course.
+/// How a training run went.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recovery {
+pub struct TrainingCurve {
     /// What was minimized.
     pub objective: String,
     /// Tokens trained on.
     pub tokens: TokenCount,
     /// One entry a step.
-    pub steps: Vec<RecoveryStep>,
+    pub steps: Vec<TrainingStep>,
 }
 
 /// One optimizer step.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct RecoveryStep {
+pub struct TrainingStep {
     /// Step, counted from 1.
     pub step: u64,
     /// Tokens up to and including this step.
@@ -264,8 +265,8 @@ pub(crate) mod tests {
         }
     }
 
-    fn recovery() -> Recovery {
-        let step = RecoveryStep {
+    fn training() -> TrainingCurve {
+        let step = TrainingStep {
             step: 1,
             tokens: TokenCount(4096),
             loss: 1.0 / 3.0,
@@ -274,7 +275,7 @@ pub(crate) mod tests {
             skipped: false,
         };
         let objective = "forward-kl".to_owned();
-        Recovery { objective, tokens: TokenCount(4096), steps: vec![step] }
+        TrainingCurve { objective, tokens: TokenCount(4096), steps: vec![step] }
     }
 
     fn weighing() -> Weighing {
@@ -310,7 +311,7 @@ pub(crate) mod tests {
             },
             weights_hash: "cc".to_owned(),
             tasks: vec![task()],
-            recovery: Some(recovery()),
+            training: Some(training()),
             weighing: weighing(),
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use pycno_density::{Comparison, Density, Effective, Interval, Verdict};
 use pycno_record::{
-    DataUse, ModelRecord, Provenance, Record, Recovery, RecoveryStep, Role, RulerCurve, RulerUse,
-    Sizes, StudyHead, TaskScore, Weighing,
+    DataUse, ModelRecord, Provenance, Record, Role, RulerCurve, RulerUse, Sizes, StudyHead,
+    TaskScore, TrainingCurve, TrainingStep, Weighing,
 };
 use pycno_units::{BitsPerByte, Bytes, NatsPerToken, ParamCount, Score, Seed, TokenCount};
 
@@ -198,7 +198,7 @@ fn model(made: &Made) -> ModelRecord {
             .zip(made.scores)
             .map(|(task, score)| scored(made, task, score))
             .collect(),
-        recovery: made.losses.map(recovery),
+        training: made.losses.map(training),
         weighing: weighing(made, is_teacher),
     }
 }
@@ -272,10 +272,10 @@ fn density(made: &Made, interval: Interval) -> Density {
     }
 }
 
-fn recovery([first, last]: [f64; 2]) -> Recovery {
+fn training([first, last]: [f64; 2]) -> TrainingCurve {
     let step = |step: u64| {
         let wobble = (step as f64 * 12.9898).sin() * 0.12 * last;
-        RecoveryStep {
+        TrainingStep {
             step,
             tokens: TokenCount(step * 16_384),
             loss: last + (first - last) * (-(step as f64) / 140.0).exp() + wobble,
@@ -284,7 +284,7 @@ fn recovery([first, last]: [f64; 2]) -> Recovery {
             skipped: false,
         }
     };
-    Recovery {
+    TrainingCurve {
         objective: "forward-kl".to_owned(),
         tokens: TokenCount(20_004_864),
         steps: (1..=1221).map(step).collect(),

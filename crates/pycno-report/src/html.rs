@@ -51,7 +51,7 @@ fn view(record: &Record) -> Value {
         forest => Value::from_safe_string(figure::forest(record)),
         sizes => Value::from_safe_string(figure::score_against_size(record)),
         rings => record.ruler.curves.get("mean").is_some_and(|curve| !curve.points.is_empty()),
-        recovery => figure::recovery(record).map(Value::from_safe_string),
+        training => figure::training(record).map(Value::from_safe_string),
         tasks => Serde(tables::tasks(record)),
         ruler => Serde(&record.ruler),
         curves => Serde(tables::ruler(record)),

@@ -57,7 +57,7 @@ fn lines(model: &ModelRecord) -> Vec<Line<'_>> {
     lines.push(Line { stderr, ..plain("", "mean_score", mean, "percent") });
     lines.extend(weights("", &model.weighing.overall));
     lines.extend(model.weighing.against_teacher.iter().flat_map(|against| ratio("", against)));
-    lines.extend(recovery(model));
+    lines.extend(training(model));
     let role = match model.role {
         Role::Teacher => "teacher",
         Role::Student => "student",
@@ -137,11 +137,11 @@ fn ranged<'a>(task: &'a str, metric: &'a str, value: Option<f64>, range: &Interv
     Line { task, metric, value, unit: "ratio", low: range.low, high: range.high, ..Line::default() }
 }
 
-fn recovery(model: &ModelRecord) -> Vec<Line<'_>> {
-    let Some(recovery) = &model.recovery else { return Vec::new() };
-    let tokens = plain("", "recovery_tokens", recovery.tokens.0 as f64, "tokens");
+fn training(model: &ModelRecord) -> Vec<Line<'_>> {
+    let Some(training) = &model.training else { return Vec::new() };
+    let tokens = plain("", "training_tokens", training.tokens.0 as f64, "tokens");
     let last =
-        recovery.steps.last().map(|step| plain("", "recovery_loss", step.loss, "nats per token"));
+        training.steps.last().map(|step| plain("", "training_loss", step.loss, "nats per token"));
     std::iter::once(tokens).chain(last).collect()
 }
 

@@ -75,7 +75,7 @@ fn comparison_rows(record: &Record, models: &[&ModelRecord]) -> Vec<Row> {
         group("How it was made"),
         row("", "made from", &|m| name_of(words::parent(record, m))),
         row("words", "how", &|m| m.made_by.join("; ")),
-        row("words", "recovery", &recovery),
+        row("words", "training", &training),
         group("Size"),
     ];
     rows.extend(size_rows(record, &row));
@@ -358,16 +358,16 @@ fn verdict(model: &ModelRecord) -> String {
     against.map_or_else(|| NONE.to_owned(), |against| words::verdict(against.verdict).to_owned())
 }
 
-fn recovery(model: &ModelRecord) -> String {
-    let Some(recovery) = &model.recovery else { return NONE.to_owned() };
-    let ends = recovery.steps.first().zip(recovery.steps.last()).map_or_else(
+fn training(model: &ModelRecord) -> String {
+    let Some(training) = &model.training else { return NONE.to_owned() };
+    let ends = training.steps.first().zip(training.steps.last()).map_or_else(
         String::new,
         |(first, last)| {
             let (first, last) = (number::loss(first.loss), number::loss(last.loss));
             format!(", loss {first} to {last}")
         },
     );
-    format!("{}, {} tokens{ends}", recovery.objective, recovery.tokens)
+    format!("{}, {} tokens{ends}", training.objective, training.tokens)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use pycno_model::{Checkpoint, ComputeDtype, Decoder, hf};
-use pycno_record::{Recovery, Role};
+use pycno_record::{Role, TrainingCurve};
 
 use crate::StudyError;
 
@@ -19,7 +19,7 @@ pub(crate) struct Model {
     /// Fingerprint of the weights.
     pub(crate) hash: String,
     pub(crate) weights: Weights,
-    pub(crate) recovery: Option<Recovery>,
+    pub(crate) recovery: Option<TrainingCurve>,
 }
 
 /// Where a model's weights are.

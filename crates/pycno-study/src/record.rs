@@ -73,7 +73,7 @@ fn entry(model: &Model, sizes: Sizes, tasks: Vec<TaskScore>, weighing: Weighing)
         sizes,
         weights_hash: model.hash.clone(),
         tasks,
-        recovery: model.recovery.clone(),
+        training: model.recovery.clone(),
         weighing,
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use pycno_data::Shard;
 use pycno_distill::{ForwardKl, HeadPair, ObjectiveConfig};
 use pycno_model::{Checkpoint, Decoder};
-use pycno_record::{Recovery, RecoveryStep};
+use pycno_record::{TrainingCurve, TrainingStep};
 use pycno_train::{
     Gradients, LanguageModel, Objective, StepEvent, StudentOutputs, TrainContext, TrainError, train,
 };
@@ -63,11 +63,11 @@ pub(crate) fn recovered(
         stage.end(&job.label)?;
         folder
     };
-    let steps: Vec<RecoveryStep> = read_json(&folder.join(STEPS))?;
+    let steps: Vec<TrainingStep> = read_json(&folder.join(STEPS))?;
     let tokens = steps.last().map_or(TokenCount(0), |step| step.tokens);
     let objective = in_words(&config.objective);
-    let made_by = format!("recovered: {objective} on {tokens} tokens");
-    let recovery = Recovery { objective, tokens, steps };
+    let made_by = format!("trained: {objective} on {tokens} tokens");
+    let recovery = TrainingCurve { objective, tokens, steps };
     Ok(Model { recovery: Some(recovery), ..finished(from, &folder, made_by)? })
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn recovered(
 fn run(
     stage: &mut Stage<'_>,
     job: &Job<'_>,
-) -> Result<(Checkpoint, Vec<RecoveryStep>), StudyError> {
+) -> Result<(Checkpoint, Vec<TrainingStep>), StudyError> {
     let objective = StudyObjective::new(&job.config.objective, job.teacher, stage)?;
     let folder = stage.store.work(&job.id)?.join("state");
     let student = job.from.checkpoint()?;

@@ -11,7 +11,7 @@ use pycno_model::{
 };
 use pycno_prune::fingerprint;
 use pycno_train::{
-    HeldOut, LanguageModel, Recovered, StepEvent, TrainConfig, TrainContext, TrainError,
+    HeldOut, LanguageModel, StepEvent, TrainConfig, TrainContext, TrainError, TrainedStudent,
     held_out_loss, train_branches,
 };
 use pycno_units::{ParamCount, TokenCount};
@@ -188,7 +188,7 @@ impl<'a> Member<'a> {
             on_step: &mut on_step,
         };
         let objective = LanguageModel::default();
-        let mut publish = |tokens, done: Recovered| self.publish(shared, tokens, &done);
+        let mut publish = |tokens, done: TrainedStudent| self.publish(shared, tokens, &done);
         let data = &shared.train.sequences;
         train_branches(
             (&first, data),
@@ -210,7 +210,7 @@ impl<'a> Member<'a> {
         &self,
         shared: &Shared<'_>,
         tokens: TokenCount,
-        done: &Recovered,
+        done: &TrainedStudent,
     ) -> Result<(), Failed> {
         let id = self.stage(shared, tokens)?;
         let device = shared.run.environment.device.open()?;
