@@ -41,7 +41,7 @@ pub use error::PruneError;
 pub use fingerprint::fingerprint;
 pub use gram::Gram;
 pub use importance::Importance;
-pub use plan::{LayerPlan, PlanStep, PrunePlan, Sizes, compose};
+pub use plan::{LayerPlan, PlanStep, PrunePlan, SizeChange, compose};
 pub use rule::plan;
 pub use sparsegpt::{SparseGptOptions, SparseLayer, SparsityPattern, sparsegpt};
 pub use statistics::{LayerStatistics, Provenance, Statistics};
