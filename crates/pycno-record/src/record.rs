@@ -132,7 +132,7 @@ pub struct ModelRecord {
     /// How it was made, in words: one line a stage.
     pub made_by: Vec<String>,
     /// Sizes.
-    pub sizes: Sizes,
+    pub sizes: ModelSizes,
     /// Hash of the weights.
     pub weights_hash: String,
     /// Scores, in the study's order of tasks.
@@ -147,7 +147,7 @@ pub struct ModelRecord {
 /// A model's size, every way density may divide by.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sizes {
+pub struct ModelSizes {
     /// All parameters.
     pub total: ParamCount,
     /// Without embedding and head: density's denominator.
@@ -302,7 +302,7 @@ pub(crate) mod tests {
             from: None,
             from_scratch: false,
             made_by: vec!["as loaded".to_owned()],
-            sizes: Sizes {
+            sizes: ModelSizes {
                 total: ParamCount(134_515_008.0),
                 non_embedding: ParamCount(106_203_456.0),
                 non_zero: ParamCount(106_203_456.0),

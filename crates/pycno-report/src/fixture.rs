@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pycno_density::{Comparison, Density, Effective, Interval, Verdict};
 use pycno_record::{
-    DataUse, ModelRecord, Provenance, Record, Role, RulerCurve, RulerUse, Sizes, StudyHead,
+    DataUse, ModelRecord, ModelSizes, Provenance, Record, Role, RulerCurve, RulerUse, StudyHead,
     TaskScore, TrainingCurve, TrainingStep, Weighing,
 };
 use pycno_units::{BitsPerByte, Bytes, NatsPerToken, ParamCount, Score, Seed, TokenCount};
@@ -185,7 +185,7 @@ fn model(made: &Made) -> ModelRecord {
         from: made.from.map(str::to_owned),
         from_scratch: false,
         made_by: made.stages.iter().map(|line| (*line).to_owned()).collect(),
-        sizes: Sizes {
+        sizes: ModelSizes {
             total: ParamCount(size.0 + 28.3e6),
             non_embedding: size,
             non_zero: size,
