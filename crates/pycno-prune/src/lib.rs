@@ -44,5 +44,5 @@ pub use importance::Importance;
 pub use plan::{LayerPlan, PlanStep, PrunePlan, SizeChange, compose};
 pub use rule::plan;
 pub use sparsegpt::{SparseGptOptions, SparseLayer, SparsityPattern, sparsegpt};
-pub use statistics::{LayerStatistics, Provenance, Statistics};
+pub use statistics::{LayerStatistics, MeasuredOn, Statistics};
 pub use surgery::{mask, slice};

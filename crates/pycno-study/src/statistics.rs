@@ -2,7 +2,7 @@
 
 use pycno_data::{Batch, Shard};
 use pycno_model::Decoder;
-use pycno_prune::{Provenance, PruneError, Statistics};
+use pycno_prune::{MeasuredOn, PruneError, Statistics};
 
 use crate::{StudyError, model::Model, stage::Stage, store::StageId};
 
@@ -17,7 +17,7 @@ pub(crate) fn statistics(
     model: &Model,
     calibration: &Shard,
 ) -> Result<Statistics, StudyError> {
-    let provenance = Provenance {
+    let provenance = MeasuredOn {
         checkpoint: model.hash.clone(),
         calibration: calibration.manifest.hash.clone(),
     };
@@ -45,7 +45,7 @@ pub(crate) fn statistics(
 /// Runs the decoder over the calibration sequences; `advance` hears how many are done.
 pub(crate) fn measure(
     decoder: &Decoder,
-    provenance: Provenance,
+    provenance: MeasuredOn,
     calibration: &Shard,
     advance: &mut dyn FnMut(u64),
 ) -> Result<Statistics, PruneError> {
