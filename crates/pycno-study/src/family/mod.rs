@@ -31,7 +31,7 @@ pub use self::config::{
     SizeConfig, parse,
 };
 pub(crate) use self::progress::event;
-pub use self::rules::{Batch, BatchRule, RateRule};
+pub use self::rules::{BatchRule, BatchSize, RateRule};
 use self::{member::Member, progress::Progress};
 use crate::{Run, RunStore, StudyError, Watcher, shipped, texts::check_encodes};
 
