@@ -46,7 +46,7 @@ pub use error::StudyError;
 pub use family::{FamilyFile, Trained, train_family};
 pub use plan::{PlannedModel, plan};
 pub use provenance::{BURN, commit};
-pub use run::{Run, run};
+pub use run::{RunContext, run};
 pub use single::{EvalRequest, PruneRequest};
 pub use store::{RunStore, StageId};
 pub use watcher::{Silent, Watcher};

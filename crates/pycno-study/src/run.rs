@@ -17,9 +17,9 @@ use crate::{
     students, texts,
 };
 
-/// One execution of a study.
+/// Where one execution of a study takes place.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub struct RunContext {
     /// The run's folder.
     pub root: PathBuf,
     /// The command that repeats it, for the record.
@@ -34,7 +34,11 @@ pub struct Run {
 /// # Errors
 ///
 /// A [`StudyError`] that names the stage; finished stages stay, nothing half-made does.
-pub fn run(file: &StudyFile, run: &Run, watch: &mut dyn Watcher) -> Result<Record, StudyError> {
+pub fn run(
+    file: &StudyFile,
+    run: &RunContext,
+    watch: &mut dyn Watcher,
+) -> Result<Record, StudyError> {
     let study = Study::resolve(file, &run.environment)?;
     let teacher = teacher(&study, watch)?;
     let checkpoint = teacher.checkpoint()?;

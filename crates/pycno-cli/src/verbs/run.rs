@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use pycno_study::{Run, StudyFile};
+use pycno_study::{RunContext, StudyFile};
 
 use super::{report, show};
 use crate::{args::RunArguments, bars::Bars, environment, table, words};
@@ -13,7 +13,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let file = StudyFile::read(&given.study, &given.set)?;
     environment::use_threads(given.places.threads.or(file.config.compute.threads))?;
     let root = arguments.run.clone().unwrap_or_else(|| default_run(&file));
-    let run = Run {
+    let run = RunContext {
         root: root.clone(),
         command: command(arguments),
         environment: environment::of(&given.places)?,

@@ -33,7 +33,7 @@ pub use self::config::{
 pub(crate) use self::progress::event;
 pub use self::rules::{BatchRule, BatchSize, RateRule};
 use self::{member::Member, progress::Progress};
-use crate::{Run, RunStore, StudyError, Watcher, shipped, texts::check_encodes};
+use crate::{RunContext, RunStore, StudyError, Watcher, shipped, texts::check_encodes};
 
 /// A trained model and how it scores.
 #[derive(Clone, Debug, Serialize)]
@@ -58,7 +58,7 @@ pub struct Trained {
 /// What all members of a family read.
 struct Shared<'a> {
     file: &'a FamilyFile,
-    run: &'a Run,
+    run: &'a RunContext,
     store: RunStore,
     files: std::collections::BTreeMap<String, Vec<u8>>,
     tokenizer: Tokenizer,
@@ -76,7 +76,7 @@ struct Shared<'a> {
 /// A [`StudyError`] that names the stage; finished stages stay, nothing half-made does.
 pub fn train_family(
     file: &FamilyFile,
-    run: &Run,
+    run: &RunContext,
     jobs: NonZeroUsize,
     watch: &mut dyn Watcher,
 ) -> Result<Vec<Trained>, StudyError> {
@@ -95,7 +95,7 @@ pub fn train_family(
 /// Reads what all members read.
 fn shared<'a>(
     file: &'a FamilyFile,
-    run: &'a Run,
+    run: &'a RunContext,
     watch: &'a mut dyn Watcher,
 ) -> Result<Shared<'a>, StudyError> {
     let config = &file.config;
@@ -121,7 +121,7 @@ fn shared<'a>(
     Ok(Shared { file, run, store, files, tokenizer, held_out, train, tasks, progress })
 }
 
-fn tasks(file: &FamilyFile, run: &Run) -> Result<Vec<TaskItems>, StudyError> {
+fn tasks(file: &FamilyFile, run: &RunContext) -> Result<Vec<TaskItems>, StudyError> {
     let config = &file.config;
     let selection = Selection { limit: config.eval.limit, seed: config.family.seed.split("items") };
     let load =
