@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pycno_record::Role;
+use pycno_record::ModelRole;
 use pycno_tests::world::{STUDY, World};
 
 use crate::shell::{pycno, record, run_study, stage, succeeded};
@@ -20,7 +20,7 @@ fn a_study_leaves_a_record_a_report_and_students_that_load() {
         names,
         ["teacher", "depth-2", "depth-2-distilled", "width-24", "width-24-distilled"]
     );
-    assert_eq!(found.models[0].role, Role::Teacher);
+    assert_eq!(found.models[0].role, ModelRole::Teacher);
     assert!(found.models[0].weighing.against_teacher.is_none());
     for student in &found.models[1..] {
         assert!(student.sizes.non_embedding < found.models[0].sizes.non_embedding);

@@ -32,7 +32,7 @@ pub const FORMAT: u32 = 1;
 pub use error::RecordError;
 pub use events::{Event, EventLog, read_events};
 pub use record::{
-    DataUse, ModelRecord, ModelSizes, Provenance, Record, Role, RulerCurve, RulerUse, StudyHead,
-    TaskScore, TrainingCurve, TrainingStep, Weighing,
+    DataUse, ModelRecord, ModelRole, ModelSizes, Provenance, Record, RulerCurve, RulerUse,
+    StudyHead, TaskScore, TrainingCurve, TrainingStep, Weighing,
 };
 pub use store::{read, write};

@@ -109,7 +109,7 @@ pub struct RulerCurve {
 /// Teacher or student.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum ModelRole {
     /// The frozen model everything is compared with.
     Teacher,
     /// A smaller model made from it.
@@ -123,7 +123,7 @@ pub struct ModelRecord {
     /// Name in the study.
     pub name: String,
     /// Teacher or student.
-    pub role: Role,
+    pub role: ModelRole,
     /// The student it was made from; `None` for the teacher and for what comes from it directly.
     pub from: Option<String>,
     /// Whether it was trained from scratch: then it was made from no other model.
@@ -298,7 +298,7 @@ pub(crate) mod tests {
     fn model() -> ModelRecord {
         ModelRecord {
             name: "base".to_owned(),
-            role: Role::Teacher,
+            role: ModelRole::Teacher,
             from: None,
             from_scratch: false,
             made_by: vec!["as loaded".to_owned()],
@@ -365,6 +365,6 @@ pub(crate) mod tests {
 
     #[test]
     fn roles_are_written_in_lower_case() {
-        assert_eq!(serde_json::to_string(&Role::Student).unwrap(), "\"student\"");
+        assert_eq!(serde_json::to_string(&ModelRole::Student).unwrap(), "\"student\"");
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use pycno_density::{Comparison, Density, Effective, Interval, Verdict};
 use pycno_record::{
-    DataUse, ModelRecord, ModelSizes, Provenance, Record, Role, RulerCurve, RulerUse, StudyHead,
-    TaskScore, TrainingCurve, TrainingStep, Weighing,
+    DataUse, ModelRecord, ModelRole, ModelSizes, Provenance, Record, RulerCurve, RulerUse,
+    StudyHead, TaskScore, TrainingCurve, TrainingStep, Weighing,
 };
 use pycno_units::{BitsPerByte, Bytes, NatsPerToken, ParamCount, Score, Seed, TokenCount};
 
@@ -181,7 +181,7 @@ fn model(made: &Made) -> ModelRecord {
     let is_teacher = made.layers == 30 && made.losses.is_none() && made.ratio == [None; 3];
     ModelRecord {
         name: made.name.to_owned(),
-        role: if is_teacher { Role::Teacher } else { Role::Student },
+        role: if is_teacher { ModelRole::Teacher } else { ModelRole::Student },
         from: made.from.map(str::to_owned),
         from_scratch: false,
         made_by: made.stages.iter().map(|line| (*line).to_owned()).collect(),

@@ -1,7 +1,7 @@
 //! The report as one page.
 
 use minijinja::{AutoEscape, Environment, Value, context, syntax::SyntaxConfig, value::Serde};
-use pycno_record::{ModelRecord, Record, Role};
+use pycno_record::{ModelRecord, ModelRole, Record};
 use serde::Serialize;
 
 use crate::{ReportError, figure, limits, number, tables, words};
@@ -74,7 +74,7 @@ fn line(model: &ModelRecord) -> Line<'_> {
 
 /// Coverage of the intervals, from the teacher's.
 pub(crate) fn level(record: &Record) -> String {
-    let teacher = record.models.iter().find(|model| model.role == Role::Teacher);
+    let teacher = record.models.iter().find(|model| model.role == ModelRole::Teacher);
     let level = teacher.or(record.models.first()).map(|m| m.weighing.overall.interval.level);
     level.map_or_else(|| "no".to_owned(), number::percent)
 }

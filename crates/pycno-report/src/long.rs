@@ -1,7 +1,7 @@
 //! Every number of a record, unrounded, a line each.
 
 use pycno_density::{Density, Effective, Interval};
-use pycno_record::{ModelRecord, Record, Role, TaskScore};
+use pycno_record::{ModelRecord, ModelRole, Record, TaskScore};
 use serde::Serialize;
 
 use crate::{ReportError, words};
@@ -59,8 +59,8 @@ fn lines(model: &ModelRecord) -> Vec<Line<'_>> {
     lines.extend(model.weighing.against_teacher.iter().flat_map(|against| ratio("", against)));
     lines.extend(training(model));
     let role = match model.role {
-        Role::Teacher => "teacher",
-        Role::Student => "student",
+        ModelRole::Teacher => "teacher",
+        ModelRole::Student => "student",
     };
     lines.into_iter().map(|line| Line { model: &model.name, role, ..line }).collect()
 }

@@ -1,25 +1,25 @@
 //! What the numbers say, in sentences.
 
 use pycno_density::{Comparison, Effective, Verdict};
-use pycno_record::{ModelRecord, Record, Role};
+use pycno_record::{ModelRecord, ModelRole, Record};
 
 use crate::number::{self, TIMES};
 
 /// A model without a parent is compared with this one.
 pub(crate) fn teacher(record: &Record) -> Option<&ModelRecord> {
-    record.models.iter().find(|model| model.role == Role::Teacher)
+    record.models.iter().find(|model| model.role == ModelRole::Teacher)
 }
 
 /// Students in the study's order.
 pub(crate) fn students(record: &Record) -> impl Iterator<Item = &ModelRecord> {
-    record.models.iter().filter(|model| model.role == Role::Student)
+    record.models.iter().filter(|model| model.role == ModelRole::Student)
 }
 
 /// The model a student was made from: the one it names, else the teacher; none for a model from scratch.
 pub(crate) fn parent<'a>(record: &'a Record, model: &ModelRecord) -> Option<&'a ModelRecord> {
     match &model.from {
         Some(name) => record.models.iter().find(|other| other.name == *name),
-        None if model.role == Role::Student && !model.from_scratch => teacher(record),
+        None if model.role == ModelRole::Student && !model.from_scratch => teacher(record),
         None => None,
     }
 }

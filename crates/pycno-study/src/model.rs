@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use pycno_model::{Checkpoint, ComputeDtype, Decoder, hf};
-use pycno_record::{Role, TrainingCurve};
+use pycno_record::{ModelRole, TrainingCurve};
 
 use crate::StudyError;
 
@@ -12,7 +12,7 @@ use crate::StudyError;
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     pub(crate) name: String,
-    pub(crate) role: Role,
+    pub(crate) role: ModelRole,
     pub(crate) from: Option<String>,
     pub(crate) from_scratch: bool,
     pub(crate) made_by: Vec<String>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pycno_data::Tokenizer;
 use pycno_prune::fingerprint;
-use pycno_record::{EventLog, Record, Role};
+use pycno_record::{EventLog, ModelRole, Record};
 
 use crate::{
     Environment, RunStore, StudyError, StudyFile, Watcher,
@@ -82,7 +82,7 @@ fn teacher(study: &Study, watch: &mut dyn Watcher) -> Result<Model, StudyError> 
     watch.end();
     Ok(Model {
         name: "teacher".to_owned(),
-        role: Role::Teacher,
+        role: ModelRole::Teacher,
         from: None,
         from_scratch: false,
         made_by: vec![format!("loaded: {source}")],
