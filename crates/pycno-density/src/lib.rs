@@ -68,7 +68,7 @@ pub use bootstrap::{
 pub use constants::{Constants, DirectConstants, LossConstants, SigmoidConstants};
 pub use cost::{
     BREAK_EVEN_ASSUMPTIONS, BreakEven, CHIP_DOUBLING_DAYS, DEVICE_ASSUMPTIONS, DatedPrice, Device,
-    EndPoints, PriceTrend, Profit, Recovery, Venture, combined_days, record_lows,
+    EndPoints, Payback, PriceTrend, Profit, Venture, combined_days, record_lows,
 };
 pub use error::DensityError;
 pub use fit::{
