@@ -72,7 +72,7 @@ pub use cost::{
 };
 pub use error::DensityError;
 pub use fit::{
-    Anchor, FitCard, LossFit, LossFitOptions, LossForm, LossPoint, MinimumCard, Objective,
+    Anchor, FitCard, FitObjective, LossFit, LossFitOptions, LossForm, LossPoint, MinimumCard,
     Repeated, ScoreFit, ScoreLimits, ScorePoint, SizeFit, SizeLimits, SizePoint, fit_loss,
     fit_score, fit_size,
 };

@@ -15,8 +15,8 @@ mod ladder;
 use std::collections::BTreeMap;
 
 use pycno_density::{
-    Evidence, Interval, LossForm, Objective, Recipe, ReferenceModel, Ruler, RulerDraws, RulerSpec,
-    Subject, TaskItems, TwoStepRecipe,
+    Evidence, FitObjective, Interval, LossForm, Recipe, ReferenceModel, Ruler, RulerDraws,
+    RulerSpec, Subject, TaskItems, TwoStepRecipe,
 };
 use pycno_units::{NatsPerToken, ParamCount, Seed, TokenCount};
 use rand::{RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
@@ -204,7 +204,7 @@ fn two_step_ruler(seed: u64) -> Ruler {
     }
     let recipe = TwoStepRecipe {
         form: LossForm::Densing,
-        objective: Objective::SquaresLog,
+        objective: FitObjective::SquaresLog,
         basin: None,
         loss_suite: "runs".to_owned(),
         score_suite: "scores".to_owned(),

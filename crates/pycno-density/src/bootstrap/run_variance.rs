@@ -10,7 +10,7 @@ use pycno_units::Seed;
 use rand::RngExt as _;
 
 use super::generator;
-use crate::{constants::Constants, fit::Objective};
+use crate::{constants::Constants, fit::FitObjective};
 
 /// Residuals of a law's reference models, observed minus predicted.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Scatter {
     /// Of the loss; empty where the law has one step.
     pub(crate) losses: Vec<f64>,
     /// On whose scale the losses' residuals are.
-    pub(crate) objective: Objective,
+    pub(crate) objective: FitObjective,
     /// Of the score, in percent points.
     pub(crate) scores: Vec<f64>,
 }
@@ -79,14 +79,14 @@ mod tests {
         Constants::TwoStep { loss, score }
     }
 
-    fn scatter(objective: Objective) -> Scatter {
+    fn scatter(objective: FitObjective) -> Scatter {
         Scatter { losses: vec![-0.1, 0.05], objective, scores: vec![2.0] }
     }
 
     #[track_caller]
     fn check(
         constants: &Constants,
-        objective: Objective,
+        objective: FitObjective,
         deviation: RunDeviation,
         percent: f64,
         same_as: f64,
@@ -105,30 +105,30 @@ mod tests {
     #[test]
     fn the_deviation_is_taken_out_of_loss_and_score() {
         let (law, none) = (two_steps(), RunDeviation::default());
-        check(&law, Objective::Squares, none, 60.0, 60.0);
-        check(&law, Objective::Squares, RunDeviation { score: 2.0, ..none }, 60.0, 58.0);
+        check(&law, FitObjective::Squares, none, 60.0, 60.0);
+        check(&law, FitObjective::Squares, RunDeviation { score: 2.0, ..none }, 60.0, 58.0);
         // A run 0.05 nats below its recipe's mean weighs what the recipe gives: a loss higher by 0.05.
         let better = RunDeviation { loss: -0.05, ..none };
-        check(&law, Objective::Squares, better, percent(0.5), percent(0.55));
-        check(&law, Objective::SquaresLog, better, percent(0.5), percent(0.5 * 0.05f64.exp()));
+        check(&law, FitObjective::Squares, better, percent(0.5), percent(0.55));
+        check(&law, FitObjective::SquaresLog, better, percent(0.5), percent(0.5 * 0.05f64.exp()));
     }
 
     #[test]
     fn beyond_the_law_the_deviation_changes_nothing() {
         let deviation = RunDeviation { loss: 0.3, score: 0.0 };
-        for objective in [Objective::Squares, Objective::SquaresLog] {
+        for objective in [FitObjective::Squares, FitObjective::SquaresLog] {
             check(&two_steps(), objective, deviation, 10.0, 10.0);
             check(&two_steps(), objective, deviation, 90.0, 90.0);
         }
         let [floor, ceiling] = [25.0, 80.0].map(|percent| Score::from_percent(percent).unwrap());
         let score = DirectConstants { floor, ceiling, steepness: 0.6, midpoint: 19.0 };
         let direct = Constants::Direct { score };
-        check(&direct, Objective::Squares, RunDeviation { loss: 9.0, score: 3.0 }, 60.0, 57.0);
+        check(&direct, FitObjective::Squares, RunDeviation { loss: 9.0, score: 3.0 }, 60.0, 57.0);
     }
 
     #[test]
     fn a_draw_is_the_residual_of_one_reference_model_and_repeats() {
-        let scatter = scatter(Objective::Squares);
+        let scatter = scatter(FitObjective::Squares);
         let draws: Vec<RunDeviation> = (0..64).map(|i| scatter.draw(Seed(1), "a", i)).collect();
         assert!(
             draws.iter().all(

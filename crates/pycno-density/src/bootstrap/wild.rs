@@ -16,7 +16,7 @@ use rand::RngExt as _;
 
 use super::generator;
 use crate::{
-    fit::{Fit, Objective, Observation, descend},
+    fit::{Fit, FitObjective, Observation, descend},
     law::Law,
 };
 
@@ -126,7 +126,7 @@ impl<const P: usize, L: Law<P>> Wild<P, L> {
     }
 
     /// What the fit minimizes.
-    pub(crate) const fn objective(&self) -> Objective {
+    pub(crate) const fn objective(&self) -> FitObjective {
         self.fit.objective
     }
 

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::objective::{Objective, Observation};
+use super::objective::{FitObjective, Observation};
 use crate::law::Run;
 
 /// Runs of one size and token count, which differ by their seed alone: the variance that no law can explain.
@@ -36,7 +36,7 @@ struct Input {
 /// What repeats among points sorted by size and tokens; `None` where nothing does.
 pub(crate) fn repeated(
     points: &[Observation<Run>],
-    objective: Objective,
+    objective: FitObjective,
     predict: impl Fn(Run) -> f64,
 ) -> Option<Repeated> {
     let bits = |point: &Observation<Run>| {
@@ -64,7 +64,7 @@ pub(crate) fn repeated(
 }
 
 impl Input {
-    fn new(group: &[Observation<Run>], objective: Objective) -> Self {
+    fn new(group: &[Observation<Run>], objective: FitObjective) -> Self {
         let n = group.len() as f64;
         let values = || group.iter().map(|point| objective.scale(point.value));
         let mean = values().sum::<f64>() / n;
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn run_variance_and_lack_of_fit_by_hand() {
-        assert_eq!(repeated(&points(&[&[1.0], &[2.0]]), Objective::Squares, |_| 1.0), None);
+        assert_eq!(repeated(&points(&[&[1.0], &[2.0]]), FitObjective::Squares, |_| 1.0), None);
         // Means 1, 4 and 7 about 4; one run each misses its mean by 1; the law is off by 1 on the last.
         let points = points(&[&[0.0, 2.0], &[3.0, 5.0], &[6.0, 8.0]]);
         let law = |run: Run| match run.logs().0 {
@@ -100,7 +100,7 @@ mod tests {
             second if second < 1.0 => 4.0,
             _ => 8.0,
         };
-        let found = repeated(&points, Objective::Squares, law).unwrap();
+        let found = repeated(&points, FitObjective::Squares, law).unwrap();
         assert_eq!(found.inputs, 3);
         assert!((found.run_stddev - (6.0_f64 / 3.0).sqrt()).abs() < 1e-12, "{found:?}");
         assert!((found.r_squared_limit - (1.0 - 6.0 / 42.0)).abs() < 1e-12, "{found:?}");
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn on_a_log_scale_the_deviation_is_a_share() {
         let points = points(&[&[1.0, 1.21], &[2.0, 2.42]]);
-        let found = repeated(&points, Objective::SquaresLog, |_| 1.0).unwrap();
+        let found = repeated(&points, FitObjective::SquaresLog, |_| 1.0).unwrap();
         assert!((found.run_stddev - 1.21_f64.ln() / 2_f64.sqrt()).abs() < 1e-12, "{found:?}");
     }
 }

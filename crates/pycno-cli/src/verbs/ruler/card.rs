@@ -1,6 +1,6 @@
 //! A fit card as text.
 
-use pycno_density::{FitCard, LossConstants, MinimumCard, Objective, Repeated, TaskCard};
+use pycno_density::{FitCard, FitObjective, LossConstants, MinimumCard, Repeated, TaskCard};
 
 use super::constants;
 use crate::{table, words};
@@ -67,12 +67,12 @@ fn repeated(of: &Repeated) -> String {
     )
 }
 
-const fn objective(objective: Objective) -> &'static str {
+const fn objective(objective: FitObjective) -> &'static str {
     match objective {
-        Objective::HuberLog => "Huber of log residuals",
-        Objective::Huber => "Huber of residuals",
-        Objective::SquaresLog => "squares of log residuals",
-        Objective::Squares => "squares of residuals",
+        FitObjective::HuberLog => "Huber of log residuals",
+        FitObjective::Huber => "Huber of residuals",
+        FitObjective::SquaresLog => "squares of log residuals",
+        FitObjective::Squares => "squares of residuals",
     }
 }
 
