@@ -82,7 +82,7 @@ pub use line::{Estimate, LINE_LEVEL, LineFit};
 pub use outcome::{Comparison, Density, Effective, Interval, Verdict};
 pub use paired::{Flips, PairedDifference, PairedItems, holm};
 pub use ruler::{
-    Convention, DirectRecipe, Family, MeanLaw, Recipe, ReferenceModel, Ruler, RulerSpec, Task,
+    Convention, DirectRecipe, Family, MeanLaw, Recipe, ReferenceModel, Ruler, RulerSpec, RulerTask,
     TaskCard, TaskSpec, TwoStepRecipe, reference_models,
 };
 pub use score_law::{ReferenceRange, ScoreLaw};
