@@ -4,7 +4,7 @@
 //! a score outside a law's domain gives a reason ([`Effective`]), never a number.
 //!
 //! ```
-//! use pycno_density::{Effective, Evidence, Ruler, RulerDraws, Subject, TaskItems, Verdict};
+//! use pycno_density::{Effective, Evidence, Ruler, RulerDraws, Subject, ItemResults, Verdict};
 //! use pycno_units::{ParamCount, Score, Seed};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,7 +17,7 @@
 //! let model = |name: &str, params: f64, right: usize| Subject {
 //!     name: name.to_owned(),
 //!     params: ParamCount(params),
-//!     tasks: vec![Evidence::Items(TaskItems {
+//!     tasks: vec![Evidence::Items(ItemResults {
 //!         task: "lambada_openai".to_owned(),
 //!         metric: "acc".to_owned(),
 //!         results: (0..500).map(|i| if i < right { 1.0 } else { 0.0 }).collect(),
@@ -76,7 +76,7 @@ pub use fit::{
     Repeated, ScoreFit, ScoreLimits, ScorePoint, SizeFit, SizeLimits, SizePoint, fit_loss,
     fit_score, fit_size,
 };
-pub use items::TaskItems;
+pub use items::ItemResults;
 pub use law::Run;
 pub use line::{Estimate, LINE_LEVEL, LineFit};
 pub use outcome::{Comparison, Density, Effective, Interval, Verdict};

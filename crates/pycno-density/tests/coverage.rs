@@ -15,8 +15,8 @@ mod ladder;
 use std::collections::BTreeMap;
 
 use pycno_density::{
-    Evidence, FitObjective, Interval, LossForm, Recipe, ReferenceModel, Ruler, RulerDraws,
-    RulerSpec, Subject, TaskItems, TwoStepRecipe,
+    Evidence, FitObjective, Interval, ItemResults, LossForm, Recipe, ReferenceModel, Ruler,
+    RulerDraws, RulerSpec, Subject, TwoStepRecipe,
 };
 use pycno_units::{NatsPerToken, ParamCount, Seed, TokenCount};
 use rand::{RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
@@ -101,7 +101,7 @@ impl Simulated {
         let task = |(t, name): (usize, &&str)| {
             let share = percent(name) / 100.0;
             let uniform = &uniform[t * self.items..(t + 1) * self.items];
-            Evidence::Items(TaskItems {
+            Evidence::Items(ItemResults {
                 task: (*name).to_owned(),
                 metric: "acc".to_owned(),
                 results: uniform.iter().map(|u| f64::from(u8::from(*u < share))).collect(),

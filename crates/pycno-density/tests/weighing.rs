@@ -5,8 +5,8 @@
 mod ladder;
 
 use pycno_density::{
-    Compared, DensityError, Evidence, Interval, Level, Ruler, RulerDraws, ScoreError, Subject,
-    TaskItems, TaskScore, Verdict, Weighed,
+    Compared, DensityError, Evidence, Interval, ItemResults, Level, Ruler, RulerDraws, ScoreError,
+    Subject, TaskScore, Verdict, Weighed,
 };
 use pycno_units::{ParamCount, Seed};
 
@@ -17,7 +17,7 @@ const FAST: usize = 200;
 /// A model of this size whose item `i` is right where `right(task, i)` says so.
 fn subject(params: f64, items: usize, right: impl Fn(usize, usize) -> bool) -> Subject {
     let task = |(t, (name, _)): (usize, (&str, f64))| {
-        Evidence::Items(TaskItems {
+        Evidence::Items(ItemResults {
             task: name.to_owned(),
             metric: "acc".to_owned(),
             results: (0..items).map(|i| f64::from(u8::from(right(t, i)))).collect(),

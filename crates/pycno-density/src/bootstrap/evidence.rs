@@ -6,14 +6,14 @@ use rand_distr::{Distribution as _, Normal};
 use super::generator;
 use crate::{
     DensityError, TaskSpec,
-    items::{Items, TaskItems},
+    items::{ItemResults, Items},
 };
 
 /// What is known of a model on one task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Evidence {
     /// The result of every item.
-    Items(TaskItems),
+    Items(ItemResults),
     /// A score, and its standard error where known.
     Score(TaskScore),
 }
@@ -58,8 +58,8 @@ pub(crate) enum Known {
     Score { percent: f64, stderr: Option<f64> },
 }
 
-impl From<TaskItems> for Evidence {
-    fn from(items: TaskItems) -> Self {
+impl From<ItemResults> for Evidence {
+    fn from(items: ItemResults) -> Self {
         Self::Items(items)
     }
 }
