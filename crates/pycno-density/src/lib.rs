@@ -62,8 +62,8 @@ pub use advise::{
     worth_keeping,
 };
 pub use bootstrap::{
-    Compared, DEFAULT_DRAWS, Evidence, Level, RulerDraws, ScoreError, Subject, TaskScore, Weighed,
-    Weight,
+    Compared, DEFAULT_DRAWS, Evidence, Level, RulerDraws, ScoreError, ScoreSummary, Subject,
+    Weighed, Weight,
 };
 pub use constants::{Constants, DirectConstants, LossConstants, SigmoidConstants};
 pub use cost::{

@@ -6,7 +6,7 @@ mod ladder;
 
 use pycno_density::{
     Compared, DensityError, Evidence, Interval, ItemResults, Level, Ruler, RulerDraws, ScoreError,
-    Subject, TaskScore, Verdict, Weighed,
+    ScoreSummary, Subject, Verdict, Weighed,
 };
 use pycno_units::{ParamCount, Seed};
 
@@ -36,7 +36,7 @@ fn even(params: f64, share: usize) -> Subject {
 /// Scores alone.
 fn scores(name: &str, params: f64, share: f64, error: ScoreError) -> Subject {
     let task = |(task, _): (&str, f64)| {
-        Evidence::Score(TaskScore { task: task.to_owned(), score: percent(share), error })
+        Evidence::Score(ScoreSummary { task: task.to_owned(), score: percent(share), error })
     };
     let tasks = TASKS.into_iter().map(task).collect();
     Subject { name: name.to_owned(), params: ParamCount(params), tasks }

@@ -4,8 +4,8 @@
 use std::error::Error;
 
 use pycno_density::{
-    Evidence, Interval, ReferenceModel, Ruler, RulerDraws, ScoreError, Subject, TaskScore, Weight,
-    reference_models,
+    Evidence, Interval, ReferenceModel, Ruler, RulerDraws, ScoreError, ScoreSummary, Subject,
+    Weight, reference_models,
 };
 use pycno_units::{ParamCount, Seed, TokenCount};
 
@@ -126,7 +126,11 @@ fn subject(model: &ReferenceModel, params: ParamCount) -> Result<Subject, Box<dy
     let evidence = |task: &str| {
         let score = model.scores.get(task).copied().ok_or("a task without a score")?;
         let error = ScoreError::Items(ITEMS);
-        Ok::<_, Box<dyn Error>>(Evidence::Score(TaskScore { task: task.to_owned(), score, error }))
+        Ok::<_, Box<dyn Error>>(Evidence::Score(ScoreSummary {
+            task: task.to_owned(),
+            score,
+            error,
+        }))
     };
     let tasks = TASKS.into_iter().map(evidence).collect::<Result<_, _>>()?;
     Ok(Subject { name: model.name.clone(), params, tasks })

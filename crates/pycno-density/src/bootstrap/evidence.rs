@@ -15,12 +15,12 @@ pub enum Evidence {
     /// The result of every item.
     Items(ItemResults),
     /// A score, and its standard error where known.
-    Score(TaskScore),
+    Score(ScoreSummary),
 }
 
 /// A score without its items.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TaskScore {
+pub struct ScoreSummary {
     /// Name of the task, as on the ruler.
     pub task: String,
     /// The score.
@@ -74,7 +74,7 @@ impl Evidence {
     }
 }
 
-impl TaskScore {
+impl ScoreSummary {
     /// Standard error in percent points: given, or that of a share of right items, with two more
     /// right and two more wrong (Agresti and Coull 1998), so that 0 of 20 is not taken for certain.
     fn stderr(&self) -> Result<Option<f64>, DensityError> {

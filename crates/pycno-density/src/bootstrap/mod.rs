@@ -16,7 +16,7 @@ use pycno_units::{ParamCount, Seed};
 use rand::{SeedableRng as _, rngs::Xoshiro256PlusPlus};
 use rayon::prelude::*;
 
-pub use evidence::{Evidence, Level, ScoreError, TaskScore};
+pub use evidence::{Evidence, Level, ScoreError, ScoreSummary};
 pub use weighed::{Compared, Weighed, Weight};
 
 use crate::{
