@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use pycno_model::{Checkpoint, Decoder, HostTensor, LayerSpec, ModelSpec, RopeSpec, names};
 use pycno_units::Seed;
 
-use crate::{Provenance, Statistics};
+use crate::{MeasuredOn, Statistics};
 
 pub(crate) const VOCAB: usize = 13;
 
@@ -142,8 +142,8 @@ pub(crate) fn logits(checkpoint: &Checkpoint, sequences: &[Vec<u32>]) -> Vec<f32
     logits.into_data().try_to_vec().unwrap()
 }
 
-pub(crate) fn provenance() -> Provenance {
-    Provenance { checkpoint: "weights".to_owned(), calibration: "text".to_owned() }
+pub(crate) fn provenance() -> MeasuredOn {
+    MeasuredOn { checkpoint: "weights".to_owned(), calibration: "text".to_owned() }
 }
 
 /// Statistics of a checkpoint over sequences, in batches of a given size.

@@ -58,7 +58,7 @@ pub struct LayerPlan {
 
 /// Parameters before and after.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sizes {
+pub struct SizeChange {
     /// Of the source.
     pub before: ParamCounts,
     /// Of what the plan leaves.
@@ -146,9 +146,9 @@ impl PrunePlan {
     /// # Errors
     ///
     /// Those of [`PrunePlan::check`].
-    pub fn sizes(&self, spec: &ModelSpec) -> Result<Sizes, PruneError> {
+    pub fn sizes(&self, spec: &ModelSpec) -> Result<SizeChange, PruneError> {
         let after = self.spec_after(spec)?.param_counts();
-        Ok(Sizes { before: spec.param_counts(), after })
+        Ok(SizeChange { before: spec.param_counts(), after })
     }
 }
 

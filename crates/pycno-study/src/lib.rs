@@ -49,7 +49,7 @@ pub use error::StudyError;
 pub use family::{FamilyFile, Trained, train_family};
 pub use plan::{PlannedModel, plan};
 pub use provenance::{BURN, commit};
-pub use run::{Run, run};
+pub use run::{RunContext, run};
 pub use run_folder::RunFolder;
 pub use single::{EvalRequest, PruneRequest};
 pub use stage_key::{Numerics, StageKey, StageKind};

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use pycno_data::Shard;
 use pycno_distill::{ForwardKl, HeadPair, ObjectiveConfig};
 use pycno_model::{Checkpoint, Decoder};
-use pycno_record::{Recovery, RecoveryStep};
+use pycno_record::{TrainingCurve, TrainingStep};
 use pycno_train::{
     Gradients, LanguageModel, Objective, StepEvent, StudentOutputs, TrainContext, TrainError,
     VERSION, train,
@@ -59,11 +59,12 @@ pub(crate) fn recovered(
         write_json(&prepared.join(STEPS), &steps)?;
         publish(claim, &prepared, &student, dtype)
     })?;
-    let steps: Vec<RecoveryStep> = read_json(&folder.join(STEPS))?;
+    let steps: Vec<TrainingStep> = read_json(&folder.join(STEPS))?;
     let tokens = steps.last().map_or(TokenCount(0), |step| step.tokens);
     let objective = in_words(&config.objective);
-    let made_by = format!("recovered: {objective} on {tokens} tokens");
-    let recovery = Recovery { objective, tokens, steps };
+    let verb = if from.from_scratch { "trained" } else { "recovered" };
+    let made_by = format!("{verb}: {objective} on {tokens} tokens");
+    let recovery = TrainingCurve { objective, tokens, steps };
     Ok(Model { recovery: Some(recovery), ..finished(from, &folder, made_by)? })
 }
 
@@ -85,7 +86,7 @@ fn run(
     stage: &mut Stage<'_>,
     job: &Job<'_>,
     folder: &Path,
-) -> Result<(Checkpoint, Vec<RecoveryStep>), StudyError> {
+) -> Result<(Checkpoint, Vec<TrainingStep>), StudyError> {
     let objective = StudyObjective::new(&job.config.objective, job.teacher, stage)?;
     let student = job.from.checkpoint()?;
     stage.begin(&job.label, job.config.tokens.0)?;

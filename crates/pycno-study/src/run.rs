@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pycno_data::Tokenizer;
 use pycno_prune::fingerprint;
-use pycno_record::{EventLog, Record, Role};
+use pycno_record::{EventLog, ModelRole, Record};
 
 use crate::{
     Environment, Numerics, RunFolder, Store, StudyError, StudyFile, Watcher,
@@ -17,9 +17,9 @@ use crate::{
     students, texts,
 };
 
-/// One execution of a study.
+/// Where one execution of a study takes place.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub struct RunContext {
     /// The run's folder.
     pub root: PathBuf,
     /// The folder of finished stages, which runs may share.
@@ -36,7 +36,11 @@ pub struct Run {
 /// # Errors
 ///
 /// A [`StudyError`] that names the stage; finished stages stay, nothing half-made does.
-pub fn run(file: &StudyFile, run: &Run, watch: &mut dyn Watcher) -> Result<Record, StudyError> {
+pub fn run(
+    file: &StudyFile,
+    run: &RunContext,
+    watch: &mut dyn Watcher,
+) -> Result<Record, StudyError> {
     let study = Study::resolve(file, &run.environment)?;
     let teacher = teacher(&study, watch)?;
     let checkpoint = teacher.checkpoint()?;
@@ -82,7 +86,7 @@ fn teacher(study: &Study, watch: &mut dyn Watcher) -> Result<Model, StudyError> 
     watch.end();
     Ok(Model {
         name: "teacher".to_owned(),
-        role: Role::Teacher,
+        role: ModelRole::Teacher,
         from: None,
         from_scratch: false,
         made_by: vec![format!("loaded: {source}")],

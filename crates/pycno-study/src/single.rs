@@ -9,7 +9,7 @@ use pycno_model::{
     hf::{self, SaveDtype},
     source::Source,
 };
-use pycno_prune::{Provenance, PruneConfig, Statistics, fingerprint, plan, slice};
+use pycno_prune::{MeasuredOn, PruneConfig, Statistics, fingerprint, plan, slice};
 use pycno_record::{TaskScore, atomic};
 use pycno_units::Seed;
 
@@ -88,7 +88,7 @@ fn measure(
     let calibration = packed.slice(Role::Calibration, slice)?;
     let device = environment.device.open()?;
     let decoder = Decoder::new(checkpoint, &device)?;
-    let provenance = Provenance {
+    let provenance = MeasuredOn {
         checkpoint: fingerprint(checkpoint),
         calibration: calibration.manifest.hash.clone(),
     };

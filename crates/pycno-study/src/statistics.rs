@@ -2,7 +2,7 @@
 
 use pycno_data::{Batch, Shard};
 use pycno_model::Decoder;
-use pycno_prune::{Provenance, PruneError, Statistics, statistics::VERSION};
+use pycno_prune::{MeasuredOn, PruneError, Statistics, statistics::VERSION};
 
 use crate::{StageKey, StageKind, StudyError, model::Model, stage::Stage};
 
@@ -19,7 +19,7 @@ pub(crate) fn statistics(
 ) -> Result<Statistics, StudyError> {
     let label = format!("{}-statistics", model.name);
     let key = key(stage, model, calibration)?;
-    let provenance = Provenance {
+    let provenance = MeasuredOn {
         checkpoint: model.hash.clone(),
         calibration: calibration.manifest.hash.clone(),
     };
@@ -51,7 +51,7 @@ pub(crate) fn key(
 /// Runs the decoder over the calibration sequences; `advance` hears how many are done.
 pub(crate) fn measure(
     decoder: &Decoder,
-    provenance: Provenance,
+    provenance: MeasuredOn,
     calibration: &Shard,
     advance: &mut dyn FnMut(u64),
 ) -> Result<Statistics, PruneError> {

@@ -8,7 +8,7 @@ use pycno_model::{
     initial,
 };
 use pycno_prune::{PLAN_FORMAT, PruneConfig, fingerprint, plan, slice};
-use pycno_record::{Role, atomic};
+use pycno_record::{ModelRole, atomic};
 
 use crate::{
     StageKey, StageKind, StudyError,
@@ -39,7 +39,7 @@ pub(crate) fn make(
     };
     let mut made = Model {
         name: student.name.clone(),
-        role: Role::Student,
+        role: ModelRole::Student,
         from: student.from.clone(),
         from_scratch: student.from_scratch.is_some(),
         recovery: None,

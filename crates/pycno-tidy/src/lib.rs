@@ -25,6 +25,7 @@ pub mod origin;
 pub mod safety;
 pub mod shortcuts;
 pub mod tree;
+pub mod types;
 pub mod words;
 
 pub use breach::Breach;

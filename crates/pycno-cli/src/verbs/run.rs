@@ -1,7 +1,7 @@
 //! `pycno run`: a whole study.
 
 use anyhow::Context as _;
-use pycno_study::{Run, StudyFile};
+use pycno_study::{RunContext, StudyFile};
 
 use super::{report, show};
 use crate::{args::RunArguments, bars::Bars, environment, table, words};
@@ -11,7 +11,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let file = StudyFile::read(&given.study, &given.set)?;
     environment::use_threads(given.places.threads.or(file.config.compute.threads))?;
     let (root, store) = environment::run_and_store(&arguments.run, &file.config.study.name)?;
-    let run = Run {
+    let run = RunContext {
         root: root.clone(),
         store,
         command: command(arguments),

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use anyhow::Context as _;
-use pycno_study::{FamilyFile, Run, Trained, train_family};
+use pycno_study::{FamilyFile, RunContext, Trained, train_family};
 
 use super::show;
 use crate::{args::TrainArguments, bars::Bars, environment, table};
@@ -13,7 +13,7 @@ pub(crate) fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
     environment::use_threads(arguments.places.threads)?;
     let name = &file.config.family.name;
     let (root, store) = environment::run_and_store(&arguments.run, name)?;
-    let run = Run {
+    let run = RunContext {
         root: root.clone(),
         store,
         command: format!("pycno train {}", arguments.family.display()),

@@ -11,8 +11,8 @@ use pycno_model::{
 };
 use pycno_prune::fingerprint;
 use pycno_train::{
-    HeldOut, LanguageModel, Recovered, StepEvent, TrainConfig, TrainContext, TrainError, VERSION,
-    held_out_loss, train_branches,
+    HeldOut, LanguageModel, StepEvent, TrainConfig, TrainContext, TrainError, TrainedStudent,
+    VERSION, held_out_loss, train_branches,
 };
 use pycno_units::{ParamCount, TokenCount};
 use serde::{Deserialize, Serialize};
@@ -198,7 +198,7 @@ impl<'a> Member<'a> {
             on_step: &mut on_step,
         };
         let objective = LanguageModel::default();
-        let mut publish = |tokens, done: Recovered| self.publish(shared, tokens, &done);
+        let mut publish = |tokens, done: TrainedStudent| self.publish(shared, tokens, &done);
         let data = &shared.train.sequences;
         train_branches(
             (&first, data),
@@ -218,7 +218,7 @@ impl<'a> Member<'a> {
         &self,
         shared: &Shared<'_>,
         tokens: TokenCount,
-        done: &Recovered,
+        done: &TrainedStudent,
     ) -> Result<(), Failed> {
         let key = self.stage(shared, tokens)?;
         let Claimed::Claim(claim) = shared.store.claim(&key, || ())? else { return Ok(()) };

@@ -31,9 +31,11 @@ pub use self::config::{
     SizeConfig, parse,
 };
 pub(crate) use self::progress::event;
-pub use self::rules::{Batch, BatchRule, RateRule};
+pub use self::rules::{BatchRule, BatchSize, RateRule};
 use self::{member::Member, progress::Progress};
-use crate::{Numerics, Run, RunFolder, Store, StudyError, Watcher, shipped, texts::check_encodes};
+use crate::{
+    Numerics, RunContext, RunFolder, Store, StudyError, Watcher, shipped, texts::check_encodes,
+};
 
 /// A trained model and how it scores.
 #[derive(Clone, Debug, Serialize)]
@@ -58,7 +60,7 @@ pub struct Trained {
 /// What all members of a family read.
 struct Shared<'a> {
     file: &'a FamilyFile,
-    run: &'a Run,
+    run: &'a RunContext,
     folder: RunFolder,
     store: Store,
     numerics: Numerics,
@@ -78,7 +80,7 @@ struct Shared<'a> {
 /// A [`StudyError`] that names the stage; finished stages stay, nothing half-made does.
 pub fn train_family(
     file: &FamilyFile,
-    run: &Run,
+    run: &RunContext,
     jobs: NonZeroUsize,
     watch: &mut dyn Watcher,
 ) -> Result<Vec<Trained>, StudyError> {
@@ -97,7 +99,7 @@ pub fn train_family(
 /// Reads what all members read.
 fn shared<'a>(
     file: &'a FamilyFile,
-    run: &'a Run,
+    run: &'a RunContext,
     watch: &'a mut dyn Watcher,
 ) -> Result<Shared<'a>, StudyError> {
     let config = &file.config;
@@ -136,7 +138,7 @@ fn shared<'a>(
     })
 }
 
-fn tasks(file: &FamilyFile, run: &Run) -> Result<Vec<TaskItems>, StudyError> {
+fn tasks(file: &FamilyFile, run: &RunContext) -> Result<Vec<TaskItems>, StudyError> {
     let config = &file.config;
     let selection = Selection { limit: config.eval.limit, seed: config.family.seed.split("items") };
     let load =
