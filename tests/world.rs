@@ -179,10 +179,12 @@ pub fn teacher() -> Checkpoint {
         embedding_scale: None,
         logit_softcap: None,
     };
+    // Named as in the teacher's folder.
+    let name = |id| hf::FAMILIES[0].tensor(id).unwrap_or_default();
     let tensors = spec
         .shapes()
         .map(|(id, shape)| {
-            let values = random(&id.to_string(), shape.iter().product());
+            let values = random(&name(id), shape.iter().product());
             (id, HostTensor::new(shape, values))
         })
         .collect();

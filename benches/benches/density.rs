@@ -11,7 +11,7 @@ use basin::{
 use criterion::{Criterion, criterion_group, criterion_main};
 use pycno_benches::noisy_surface;
 use pycno_density::{
-    LossFitOptions, LossForm, LossPoint, Objective, Ruler, RulerDraws, fit::HUBER_DELTA,
+    FitObjective, LossFitOptions, LossForm, LossPoint, Ruler, RulerDraws, fit::HUBER_DELTA,
     fit::exhaustive_starts, fit_loss,
 };
 use pycno_units::{Score, Seed};
@@ -25,7 +25,7 @@ const PEER_SHARE: usize = 100;
 fn options(exhaustive: bool) -> LossFitOptions {
     LossFitOptions {
         form: LossForm::Chinchilla,
-        objective: Objective::HuberLog,
+        objective: FitObjective::HuberLog,
         basin: None,
         exhaustive,
     }

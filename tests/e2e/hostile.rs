@@ -20,7 +20,9 @@ fn check(spoil: impl FnOnce(&World), text: &str, words: &[&str]) {
         assert!(message.contains(word), "expected {word:?} in: {message}");
     }
     assert!(!run.join("record.json").exists());
-    assert_eq!(entries(&run.join("stages")), 0, "nothing half-written");
+    for folder in ["stages", "store/stages"] {
+        assert_eq!(entries(&run.join(folder)), 0, "nothing half-written");
+    }
 }
 
 fn entries(folder: &Path) -> usize {

@@ -15,11 +15,11 @@ fn slow_study() -> String {
     STUDY.replace("tokens = 2048", "tokens = 32768").replace("limit = 20", "limit = 24")
 }
 
-/// Whether a work folder of the stage holds what a resumed run can use.
-fn under_way(run: &Path, label: &str, file: &str) -> bool {
-    let Ok(entries) = std::fs::read_dir(run.join("work")) else { return false };
+/// Whether a work folder of a stage of this kind holds what a resumed run can use.
+fn under_way(run: &Path, kind: &str, file: &str) -> bool {
+    let Ok(entries) = std::fs::read_dir(run.join("store/work")) else { return false };
     entries.flatten().any(|entry| {
-        entry.file_name().to_string_lossy().starts_with(label) && holds(&entry.path(), file)
+        entry.file_name().to_string_lossy().starts_with(kind) && holds(&entry.path(), file)
     })
 }
 
@@ -32,15 +32,15 @@ fn holds(folder: &Path, file: &str) -> bool {
 
 /// Kills the run as soon as the stage has left `file` in its work folder.
 #[track_caller]
-fn killed_during(label: &str, file: &str) {
+fn killed_during(kind: &str, file: &str) {
     let world = World::new();
     let study = world.study(&slow_study());
     let (killed, whole) = (world.path().join("killed"), world.path().join("whole"));
     let mut child = start_study(&world, &study, &killed);
     let deadline = Instant::now() + Duration::from_mins(4);
-    while !under_way(&killed, label, file) {
-        assert!(Instant::now() < deadline, "{label} never left {file}");
-        assert!(child.try_wait().unwrap().is_none(), "the run ended before {label} was seen");
+    while !under_way(&killed, kind, file) {
+        assert!(Instant::now() < deadline, "no stage {kind} left {file}");
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before {kind} was seen");
         sleep(Duration::from_millis(2));
     }
     child.kill().unwrap();
@@ -53,12 +53,12 @@ fn killed_during(label: &str, file: &str) {
 
 #[test]
 fn a_run_killed_during_recovery_ends_the_same() {
-    killed_during("depth-2-distilled", "state");
+    killed_during("recover", "state");
 }
 
 #[test]
 fn a_run_killed_during_evaluation_ends_the_same() {
-    killed_during("teacher-eval", "journal");
+    killed_during("eval", "journal");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_second_process_on_one_run_is_turned_away() {
     let run = world.path().join("run");
     let mut child = start_study(&world, &study, &run);
     let deadline = Instant::now() + Duration::from_mins(1);
-    while !run.join("work").exists() && Instant::now() < deadline {
+    while !run.join("lock").exists() && Instant::now() < deadline {
         sleep(Duration::from_millis(2));
     }
     let second = run_study(&world, &study, &run);

@@ -7,5 +7,6 @@ mod hostile;
 mod interrupted;
 mod quickstart;
 mod shell;
+mod store;
 mod study;
 mod weigh;

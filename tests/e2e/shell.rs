@@ -40,12 +40,7 @@ pub(crate) fn record(run: &Path) -> Vec<u8> {
     std::fs::read(run.join("record.json")).unwrap()
 }
 
-/// A stage's folder by the start of its name.
+/// A stage's folder, where the run's link leads.
 pub(crate) fn stage(run: &Path, label: &str) -> PathBuf {
-    let entries = std::fs::read_dir(run.join("stages")).unwrap();
-    let is_it = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.rsplit_once('-').is_some_and(|(front, _)| front == label)
-    };
-    entries.map(|entry| entry.unwrap().path()).find(is_it).unwrap()
+    run.join("stages").join(label).canonicalize().unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pycno_record::Role;
+use pycno_record::ModelRole;
 use pycno_tests::world::{STUDY, World};
 
 use crate::shell::{pycno, record, run_study, stage, succeeded};
@@ -20,16 +20,16 @@ fn a_study_leaves_a_record_a_report_and_students_that_load() {
         names,
         ["teacher", "depth-2", "depth-2-distilled", "width-24", "width-24-distilled"]
     );
-    assert_eq!(found.models[0].role, Role::Teacher);
+    assert_eq!(found.models[0].role, ModelRole::Teacher);
     assert!(found.models[0].weighing.against_teacher.is_none());
     for student in &found.models[1..] {
         assert!(student.sizes.non_embedding < found.models[0].sizes.non_embedding);
         assert!(student.weighing.against_teacher.is_some());
         assert_eq!(student.tasks[0].prompts_hash, found.models[0].tasks[0].prompts_hash);
     }
-    let recovery = found.models[2].recovery.as_ref().unwrap();
-    assert_eq!(recovery.tokens.0, 2048);
-    let losses: Vec<f64> = recovery.steps.iter().map(|step| step.loss).collect();
+    let training = found.models[2].training.as_ref().unwrap();
+    assert_eq!(training.tokens.0, 2048);
+    let losses: Vec<f64> = training.steps.iter().map(|step| step.loss).collect();
     assert!(losses.last() < losses.first(), "{losses:?}");
 
     for file in ["report.html", "report.md", "report.csv", "events.jsonl"] {
@@ -72,7 +72,7 @@ fn the_same_study_gives_the_same_bytes_and_a_finished_one_computes_nothing() {
     succeeded(&again);
     assert!(again.stderr.is_empty(), "silent without a terminal");
     let events = stage_events(&first).split_off(seen);
-    assert!(events.iter().all(|name| name == "reused") && events.len() == 9, "{events:?}");
+    assert!(events.iter().all(|name| name == "reused") && events.len() == 4 + 5 * 3, "{events:?}");
     assert_eq!(before, record(&first));
 }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use pycno_model::{Checkpoint, TensorId};
-use pycno_train::{LanguageModel, Recovered, TrainConfig, TrainContext, train};
+use pycno_train::{LanguageModel, TrainConfig, TrainContext, TrainedStudent, train};
 use pycno_units::{Seed, TokenCount};
 
 use crate::{
@@ -17,7 +17,7 @@ const TOLERANCE: f64 = 2e-5;
 /// goes, by the full learning rate.
 const STEP_TOLERANCE: f64 = 1e-2;
 
-fn recovered(student: &Checkpoint, steps: u64, device: Device) -> Recovered {
+fn trained(student: &Checkpoint, steps: u64, device: Device) -> TrainedStudent {
     let folder = tempfile::tempdir().unwrap();
     let config = TrainConfig {
         batch: 4.try_into().unwrap(),
@@ -47,8 +47,8 @@ fn distance(a: &Checkpoint, b: &Checkpoint) -> f64 {
 fn check(test: &str, steps: u64) {
     let Some(device) = device_for(test) else { return };
     for (name, student) in checkpoints() {
-        let expect = recovered(&student, steps, Device::flex());
-        let found = recovered(&student, steps, device.clone());
+        let expect = trained(&student, steps, Device::flex());
+        let found = trained(&student, steps, device.clone());
         assert_eq!(found.steps.len() as u64, steps);
         for (found, expect) in found.steps.iter().zip(&expect.steps) {
             for (a, b) in [(found.loss, expect.loss), (found.gradient_norm, expect.gradient_norm)] {

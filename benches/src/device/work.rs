@@ -8,7 +8,7 @@ use pycno_data::{Batch, batch::ids_tensor};
 use pycno_distill::ForwardKl;
 use pycno_kernels::head::{CHUNK_ROWS, token_losses};
 use pycno_model::{Checkpoint, Decoder};
-use pycno_prune::{Provenance, Statistics};
+use pycno_prune::{MeasuredOn, Statistics};
 use pycno_train::{LanguageModel, Objective, Training};
 use pycno_units::Seed;
 
@@ -208,7 +208,7 @@ fn statistics(inputs: &Inputs) -> anyhow::Result<Repetition<'_>> {
     let decoder = Decoder::new(&inputs.student, &inputs.device)?;
     let ids = inputs.batch().inputs(&inputs.device);
     let of = |what: &str| format!("bench {what}");
-    let provenance = Provenance { checkpoint: of("checkpoint"), calibration: of("calibration") };
+    let provenance = MeasuredOn { checkpoint: of("checkpoint"), calibration: of("calibration") };
     let mut sums = Statistics::new(decoder.spec(), provenance);
     Ok(Box::new(move || Ok(sums.observe(&decoder, ids.clone())?)))
 }

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 
 use anyhow::Context as _;
 
-use crate::args::Places;
+use crate::args::{Places, RunPlaces};
 
 /// A variable of the environment, if it is set and not empty.
 #[expect(clippy::disallowed_methods, reason = "settings from outside enter here and nowhere else")]
@@ -26,6 +26,22 @@ pub(crate) fn cache(flag: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
             .map(|folder| folder.join("pycno"))
     };
     flag.cloned().or_else(of_user).context("no cache folder: pass --cache DIR or set HOME")
+}
+
+/// The folders of a run and of its store: the flags, else `PYCNO_STORE`, else `runs/NAME` and `runs/store`. A run
+/// whose folder is given keeps its stages in it.
+pub(crate) fn run_and_store(places: &RunPlaces, name: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let run = places.run.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
+    let beside =
+        || places.run.as_ref().map_or_else(|| PathBuf::from("runs/store"), |run| run.join("store"));
+    let given = places.store.clone().or_else(|| variable("PYCNO_STORE").map(PathBuf::from));
+    let store = given.unwrap_or_else(beside);
+    anyhow::ensure!(
+        run != store,
+        "{} is the store; give the run another name or folder",
+        run.display()
+    );
+    Ok((run, store))
 }
 
 /// Limits the threads that compute, if a number is given; before any of them has started.

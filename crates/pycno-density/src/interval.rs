@@ -16,8 +16,8 @@ const LEVEL: f64 = 0.95;
 pub(crate) struct Draws {
     /// By draw: infinite beyond floor or ceiling, `None` where a refit failed.
     pub(crate) logs: Vec<Option<f64>>,
-    /// The same, where each draw also gives the model the luck of a run.
-    pub(crate) lucky: Vec<Option<f64>>,
+    /// The same, where each draw also takes out a run's deviation from its recipe's mean.
+    pub(crate) over_runs: Vec<Option<f64>>,
     /// The estimate itself.
     pub(crate) point: f64,
     /// What each run, point and item adds to the estimate's error (jackknife).

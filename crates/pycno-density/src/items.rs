@@ -9,7 +9,7 @@ use crate::{DensityError, TaskSpec};
 
 /// Per-item results of one model on one task.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TaskItems {
+pub struct ItemResults {
     /// Name of the task, as on the ruler.
     pub task: String,
     /// Metric, as on the ruler.
@@ -29,7 +29,7 @@ pub(crate) struct Items {
 }
 
 impl Items {
-    pub(crate) fn new(given: &TaskItems, spec: &TaskSpec) -> Result<Self, DensityError> {
+    pub(crate) fn new(given: &ItemResults, spec: &TaskSpec) -> Result<Self, DensityError> {
         let task = || given.task.clone();
         if given.metric != spec.metric {
             let (expected, found) = (spec.metric.clone(), given.metric.clone());
@@ -83,7 +83,7 @@ impl Items {
     }
 }
 
-fn groups(given: &TaskItems) -> Result<Vec<Vec<usize>>, DensityError> {
+fn groups(given: &ItemResults) -> Result<Vec<Vec<usize>>, DensityError> {
     let items = given.results.len();
     let Some(strata) = &given.strata else { return Ok(vec![(0..items).collect()]) };
     if strata.len() != items {
@@ -122,10 +122,10 @@ mod tests {
         TaskSpec { name, metric, mean_of: Vec::new(), recipe, published: None }
     }
 
-    fn items(results: &[f64], strata: Option<&[&str]>) -> TaskItems {
+    fn items(results: &[f64], strata: Option<&[&str]>) -> ItemResults {
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let (task, metric) = ("pairs".to_owned(), "acc".to_owned());
-        TaskItems { task, metric, results: results.to_vec(), strata: strata.map(own) }
+        ItemResults { task, metric, results: results.to_vec(), strata: strata.map(own) }
     }
 
     #[track_caller]
@@ -151,13 +151,13 @@ mod tests {
 
     #[test]
     fn impossible_items_are_refused() {
-        let of = |given: TaskItems| Items::new(&given, &spec()).unwrap_err();
+        let of = |given: ItemResults| Items::new(&given, &spec()).unwrap_err();
         assert!(matches!(of(items(&[], None)), DensityError::NoItems { .. }));
         assert!(matches!(of(items(&[0.5, 1.5], None)), DensityError::Item { index: 1, .. }));
         assert!(matches!(of(items(&[f64::NAN], None)), DensityError::Item { index: 0, .. }));
         let short = items(&[1.0, 0.0], Some(&["a"]));
         assert!(matches!(of(short), DensityError::Strata { strata: 1, .. }));
-        let other = TaskItems { metric: "acc_norm".to_owned(), ..items(&[1.0], None) };
+        let other = ItemResults { metric: "acc_norm".to_owned(), ..items(&[1.0], None) };
         assert!(matches!(of(other), DensityError::Metric { .. }));
     }
 }

@@ -4,7 +4,7 @@
 //! a score outside a law's domain gives a reason ([`Effective`]), never a number.
 //!
 //! ```
-//! use pycno_density::{Effective, Evidence, Ruler, RulerDraws, Subject, TaskItems, Verdict};
+//! use pycno_density::{Effective, Evidence, Ruler, RulerDraws, Subject, ItemResults, Verdict};
 //! use pycno_units::{ParamCount, Score, Seed};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,7 +17,7 @@
 //! let model = |name: &str, params: f64, right: usize| Subject {
 //!     name: name.to_owned(),
 //!     params: ParamCount(params),
-//!     tasks: vec![Evidence::Items(TaskItems {
+//!     tasks: vec![Evidence::Items(ItemResults {
 //!         task: "lambada_openai".to_owned(),
 //!         metric: "acc".to_owned(),
 //!         results: (0..500).map(|i| if i < right { 1.0 } else { 0.0 }).collect(),
@@ -62,27 +62,27 @@ pub use advise::{
     worth_keeping,
 };
 pub use bootstrap::{
-    Compared, DEFAULT_DRAWS, Evidence, Level, RulerDraws, ScoreError, Subject, TaskScore, Weighed,
-    Weight,
+    Compared, DEFAULT_DRAWS, Evidence, Level, RulerDraws, ScoreError, ScoreSummary, Subject,
+    Weighed, Weight,
 };
 pub use constants::{Constants, DirectConstants, LossConstants, SigmoidConstants};
 pub use cost::{
     BREAK_EVEN_ASSUMPTIONS, BreakEven, CHIP_DOUBLING_DAYS, DEVICE_ASSUMPTIONS, DatedPrice, Device,
-    EndPoints, PriceTrend, Profit, Recovery, Venture, combined_days, record_lows,
+    EndPoints, Payback, PriceTrend, Profit, Venture, combined_days, record_lows,
 };
 pub use error::DensityError;
 pub use fit::{
-    Anchor, FitCard, LossFit, LossFitOptions, LossForm, LossPoint, MinimumCard, Objective,
+    Anchor, FitCard, FitObjective, LossFit, LossFitOptions, LossForm, LossPoint, MinimumCard,
     Repeated, ScoreFit, ScoreLimits, ScorePoint, SizeFit, SizeLimits, SizePoint, fit_loss,
     fit_score, fit_size,
 };
-pub use items::TaskItems;
+pub use items::ItemResults;
 pub use law::Run;
 pub use line::{Estimate, LINE_LEVEL, LineFit};
 pub use outcome::{Comparison, Density, Effective, Interval, Verdict};
 pub use paired::{Flips, PairedDifference, PairedItems, holm};
 pub use ruler::{
-    Convention, DirectRecipe, Family, MeanLaw, Recipe, ReferenceModel, Ruler, RulerSpec, Task,
+    Convention, DirectRecipe, Family, MeanLaw, Recipe, ReferenceModel, Ruler, RulerSpec, RulerTask,
     TaskCard, TaskSpec, TwoStepRecipe, reference_models,
 };
 pub use score_law::{ReferenceRange, ScoreLaw};

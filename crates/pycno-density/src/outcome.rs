@@ -60,10 +60,11 @@ pub struct Density {
     pub density: Option<f64>,
     /// Interval of the density of this one model; its draws resample the ruler's reference models and the items.
     pub interval: Interval,
-    /// Interval of the density that its recipe has: the draws take out the luck of a run too, as far as
-    /// reference models scatter about the ruler's laws. `None` in records from before it was drawn.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub of_recipe: Option<Interval>,
+    /// Prediction interval over runs: that of the density which the recipe gives on average, seen from this one run.
+    /// Its draws also take out run-to-run variance, as large as reference models scatter about the ruler's laws.
+    /// `None` in records from before it was drawn.
+    #[serde(default, alias = "of_recipe", skip_serializing_if = "Option::is_none")]
+    pub over_runs: Option<Interval>,
     /// `d ln N / dS` at the score, per percent point, where there is a size.
     pub sensitivity: Option<f64>,
 }
@@ -76,10 +77,10 @@ pub struct Comparison {
     pub ratio: Option<f64>,
     /// Interval of the ratio of these two models, formed on the log scale.
     pub interval: Interval,
-    /// Interval of the ratio that the student's recipe has, from this very teacher; as
-    /// [`Density::of_recipe`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub of_recipe: Option<Interval>,
+    /// Prediction interval over runs of the student's recipe, from this very teacher; as
+    /// [`Density::over_runs`].
+    #[serde(default, alias = "of_recipe", skip_serializing_if = "Option::is_none")]
+    pub over_runs: Option<Interval>,
     /// What the interval says.
     pub verdict: Verdict,
 }
@@ -114,5 +115,29 @@ impl Effective {
             Self::Inside { params } | Self::Extrapolated { params, .. } => Some(*params),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a value that has the key's first name, and writes it by the present one.
+    #[track_caller]
+    fn check<T: Serialize + serde::de::DeserializeOwned>(before: &T) {
+        let now = serde_json::to_string(before).unwrap();
+        let old = now.replace("over_runs", "of_recipe");
+        assert_ne!(now, old);
+        let read: T = serde_json::from_str(&old).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), now);
+    }
+
+    #[test]
+    fn intervals_written_as_of_the_recipe_are_read() {
+        let interval = Interval { low: Some(0.5), high: None, level: 0.95, undefined: 0.25 };
+        let effective = Effective::Inside { params: ParamCount(3e8) };
+        let over_runs = Some(interval);
+        check(&Density { effective, density: None, interval, over_runs, sensitivity: None });
+        check(&Comparison { ratio: None, interval, over_runs, verdict: Verdict::Undecided });
     }
 }

@@ -15,8 +15,8 @@ mod ladder;
 use std::collections::BTreeMap;
 
 use pycno_density::{
-    Evidence, Interval, LossForm, Objective, Recipe, ReferenceModel, Ruler, RulerDraws, RulerSpec,
-    Subject, TaskItems, TwoStepRecipe,
+    Evidence, FitObjective, Interval, ItemResults, LossForm, Recipe, ReferenceModel, Ruler,
+    RulerDraws, RulerSpec, Subject, TwoStepRecipe,
 };
 use pycno_units::{NatsPerToken, ParamCount, Seed, TokenCount};
 use rand::{RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
@@ -36,7 +36,7 @@ struct Simulated {
     /// True `ln` effective sizes of teacher and student.
     sizes: (f64, f64),
     items: usize,
-    /// Percent of one more run of a size on a task: what the recipe gives, and the luck of a run.
+    /// Percent of one more run of a size on a task: what the recipe gives, and the run's deviation.
     run: fn(&str, f64, &mut Xoshiro256PlusPlus) -> f64,
 }
 
@@ -46,8 +46,8 @@ struct Covered {
     level: usize,
     bca: usize,
     ratio: usize,
-    recipe: usize,
-    recipe_ratio: usize,
+    over_runs: usize,
+    ratio_over_runs: usize,
     studies: usize,
 }
 
@@ -73,12 +73,12 @@ impl Simulated {
         covered.studies += 1;
         covered.level += usize::from(holds(teacher.overall.density.interval, truth));
         covered.bca += usize::from(teacher.overall.bca().is_some_and(|i| holds(i, truth)));
-        let lucky = draws.weigh(&self.lucky(&uniform, self.sizes.0, &mut rng)).unwrap();
-        covered.recipe += usize::from(holds(lucky.overall.density.of_recipe.unwrap(), truth));
-        let rerun = draws.weigh(&self.lucky(&uniform, self.sizes.1, &mut rng)).unwrap();
-        let of_recipe = teacher.compare(&rerun).unwrap().overall.of_recipe.unwrap();
+        let again = draws.weigh(&self.another_run(&uniform, self.sizes.0, &mut rng)).unwrap();
+        covered.over_runs += usize::from(holds(again.overall.density.over_runs.unwrap(), truth));
+        let rerun = draws.weigh(&self.another_run(&uniform, self.sizes.1, &mut rng)).unwrap();
+        let over_runs = teacher.compare(&rerun).unwrap().overall.over_runs.unwrap();
         let ratio = (self.sizes.1 - self.sizes.0).exp();
-        covered.recipe_ratio += usize::from(holds(of_recipe, ratio));
+        covered.ratio_over_runs += usize::from(holds(over_runs, ratio));
         let compared = teacher.compare(&student).unwrap().overall.interval;
         covered.ratio += usize::from(holds(compared, ratio));
     }
@@ -89,7 +89,7 @@ impl Simulated {
     }
 
     /// One more run of the recipe at a size.
-    fn lucky(&self, uniform: &[f64], ln_size: f64, rng: &mut Xoshiro256PlusPlus) -> Subject {
+    fn another_run(&self, uniform: &[f64], ln_size: f64, rng: &mut Xoshiro256PlusPlus) -> Subject {
         let of = |name: &&str| (self.run)(name, ln_size, rng);
         let percents: Vec<f64> = self.tasks.iter().map(of).collect();
         self.scoring(uniform, |name| {
@@ -101,7 +101,7 @@ impl Simulated {
         let task = |(t, name): (usize, &&str)| {
             let share = percent(name) / 100.0;
             let uniform = &uniform[t * self.items..(t + 1) * self.items];
-            Evidence::Items(TaskItems {
+            Evidence::Items(ItemResults {
                 task: (*name).to_owned(),
                 metric: "acc".to_owned(),
                 results: uniform.iter().map(|u| f64::from(u8::from(*u < share))).collect(),
@@ -136,7 +136,7 @@ const TWO_STEPS: Simulated = Simulated {
     sizes: (22.0, 21.0),
     items: 2_000,
     run: |_, x, rng| {
-        let loss = two_step_truth(x, (5e12f64).ln()).0 * run_luck(rng).exp();
+        let loss = two_step_truth(x, (5e12f64).ln()).0 * run_deviation(rng).exp();
         score_of(loss) + SCORE_NOISE * normal(rng)
     },
 };
@@ -153,7 +153,7 @@ fn one_step_truth(name: &str, x: f64) -> f64 {
 const SCORE_NOISE: f64 = 0.5;
 
 /// What a run and a point of it are off the law, in log loss.
-fn run_luck(rng: &mut Xoshiro256PlusPlus) -> f64 {
+fn run_deviation(rng: &mut Xoshiro256PlusPlus) -> f64 {
     RUN_EFFECT * normal(rng) + POINT_NOISE * normal(rng)
 }
 
@@ -204,7 +204,7 @@ fn two_step_ruler(seed: u64) -> Ruler {
     }
     let recipe = TwoStepRecipe {
         form: LossForm::Densing,
-        objective: Objective::SquaresLog,
+        objective: FitObjective::SquaresLog,
         basin: None,
         loss_suite: "runs".to_owned(),
         score_suite: "scores".to_owned(),
@@ -225,8 +225,8 @@ fn check(studies: &Simulated) {
         ("level", covered.level),
         ("level, BCa", covered.bca),
         ("ratio", covered.ratio),
-        ("level of the recipe", covered.recipe),
-        ("ratio of the recipe", covered.recipe_ratio),
+        ("level over runs", covered.over_runs),
+        ("ratio over runs", covered.ratio_over_runs),
     ] {
         println!("{kind}: {count} of {} covered", covered.studies);
         assert!((0.93..=0.97).contains(&share(count)), "{kind}: {covered:?}");

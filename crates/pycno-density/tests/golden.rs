@@ -10,7 +10,7 @@
 )]
 
 use pycno_density::{
-    Anchor, LossConstants, LossFit, LossFitOptions, LossForm, LossPoint, Objective, Recipe,
+    Anchor, FitObjective, LossConstants, LossFit, LossFitOptions, LossForm, LossPoint, Recipe,
     ReferenceModel, Ruler, Run, ScoreLimits, ScorePoint, TaskSpec, fit_loss, fit_score,
     law::{
         CompressedRun, CompressionLaw, DistillationLaw, DistilledRun, KaplanLaw, Law, P2Law,
@@ -71,7 +71,7 @@ fn whole(points: &[(f64, f64, f64)], alpha: f64, beta: f64) -> Vec<LossPoint> {
     points.iter().map(point).collect()
 }
 
-fn chinchilla(points: &[LossPoint], objective: Objective) -> LossFit {
+fn chinchilla(points: &[LossPoint], objective: FitObjective) -> LossFit {
     let form = LossForm::Chinchilla;
     fit_loss(points, LossFitOptions { form, objective, basin: None, exhaustive: false }).unwrap()
 }
@@ -85,7 +85,7 @@ fn surfaces_without_noise_give_their_constants_back_to_1e_6() {
         let points = surface(alpha, beta);
         let sum: f64 = points.iter().map(|(_, _, loss)| loss).sum();
         near(sum, number(expect, "sum_of_75"), 1e-12, name);
-        for objective in [Objective::HuberLog, Objective::SquaresLog, Objective::Squares] {
+        for objective in [FitObjective::HuberLog, FitObjective::SquaresLog, FitObjective::Squares] {
             let fit = chinchilla(&whole(&points, alpha, beta), objective);
             let LossConstants { a, alpha: x, b, beta: y, irreducible } = fit.constants;
             for (found, truth) in [(a, 406.4), (x, alpha), (b, 410.7), (y, beta)] {
@@ -108,9 +108,9 @@ fn the_noisy_surface_has_the_optimum_of_every_objective() {
         })
         .collect();
     let names = [
-        ("huber_log", Objective::HuberLog),
-        ("squares_log", Objective::SquaresLog),
-        ("squares", Objective::Squares),
+        ("huber_log", FitObjective::HuberLog),
+        ("squares_log", FitObjective::SquaresLog),
+        ("squares", FitObjective::Squares),
     ];
     for (name, objective) in names {
         let expect = &golden["section8"]["noisy_chinchilla"]["objectives"][name]["minima"][0];
@@ -130,7 +130,7 @@ fn the_4500_starts_of_chinchilla_find_no_better_minimum_than_eight() {
     for (i, point) in noisy.iter_mut().enumerate() {
         point.loss.0 *= (0.01 * ((i * i) as f64).sin()).exp();
     }
-    let (form, objective) = (LossForm::Chinchilla, Objective::HuberLog);
+    let (form, objective) = (LossForm::Chinchilla, FitObjective::HuberLog);
     let options = LossFitOptions { form, objective, basin: None, exhaustive: true };
     let all = fit_loss(&noisy, options).unwrap();
     let few = chinchilla(&noisy, objective);

@@ -5,8 +5,8 @@
 mod ladder;
 
 use pycno_density::{
-    Compared, DensityError, Evidence, Interval, Level, Ruler, RulerDraws, ScoreError, Subject,
-    TaskItems, TaskScore, Verdict, Weighed,
+    Compared, DensityError, Evidence, Interval, ItemResults, Level, Ruler, RulerDraws, ScoreError,
+    ScoreSummary, Subject, Verdict, Weighed,
 };
 use pycno_units::{ParamCount, Seed};
 
@@ -17,7 +17,7 @@ const FAST: usize = 200;
 /// A model of this size whose item `i` is right where `right(task, i)` says so.
 fn subject(params: f64, items: usize, right: impl Fn(usize, usize) -> bool) -> Subject {
     let task = |(t, (name, _)): (usize, (&str, f64))| {
-        Evidence::Items(TaskItems {
+        Evidence::Items(ItemResults {
             task: name.to_owned(),
             metric: "acc".to_owned(),
             results: (0..items).map(|i| f64::from(u8::from(right(t, i)))).collect(),
@@ -36,7 +36,7 @@ fn even(params: f64, share: usize) -> Subject {
 /// Scores alone.
 fn scores(name: &str, params: f64, share: f64, error: ScoreError) -> Subject {
     let task = |(task, _): (&str, f64)| {
-        Evidence::Score(TaskScore { task: task.to_owned(), score: percent(share), error })
+        Evidence::Score(ScoreSummary { task: task.to_owned(), score: percent(share), error })
     };
     let tasks = TASKS.into_iter().map(task).collect();
     Subject { name: name.to_owned(), params: ParamCount(params), tasks }

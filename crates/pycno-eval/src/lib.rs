@@ -29,7 +29,7 @@ pub mod task;
 mod tree;
 
 pub use error::EvalError;
-pub use items::{Item, Selection, TaskItems};
+pub use items::{Item, Selection, TaskIdentity, TaskItems};
 pub use metrics::{ItemResult, TaskOutcome, task_score};
-pub use run::{EvalOptions, Journal, Progress, evaluate};
+pub use run::{EvalOptions, Journal, Progress, VERSION, evaluate};
 pub use task::{Metric, Task, TaskKind};

@@ -15,6 +15,10 @@ use crate::{
     score::{self, EvalBatch, Likelihood},
 };
 
+/// Version of how likelihoods are asked for and outcomes made of them; raised whenever either changes a number or a
+/// file, so that what an earlier version left is computed anew.
+pub const VERSION: u32 = 3;
+
 /// How to go about it; no choice here moves a score beyond float noise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EvalOptions {
@@ -136,7 +140,8 @@ impl Work<'_> {
     /// Hash of all that decides which likelihood stands where in a journal.
     fn hash(&self, key: &str) -> String {
         let (arrangement, budget) = (self.plan.arrangement, self.options.token_budget);
-        let mut bytes = format!("pycno-eval 2\n{key}\n{arrangement:?} {budget}\n").into_bytes();
+        let mut bytes =
+            format!("pycno-eval {VERSION}\n{key}\n{arrangement:?} {budget}\n").into_bytes();
         for request in self.requests {
             let sizes = [request.ids.len() as u64, request.n_scored as u64];
             bytes.extend(sizes.iter().flat_map(|size| size.to_le_bytes()));

@@ -129,6 +129,18 @@ pub enum Metric {
     BitsPerByte,
 }
 
+impl TaskKind {
+    /// The name in task files.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::BitsPerByte(_) => "bits-per-byte",
+            Self::MultipleChoice(_) => "multiple-choice",
+            Self::LastWord(_) => "last-word",
+            Self::MinimalPairs(_) => "minimal-pairs",
+        }
+    }
+}
+
 impl Metric {
     /// The name in records, lm-evaluation-harness's where it has one.
     pub const fn name(self) -> &'static str {

@@ -32,4 +32,5 @@ mod tile;
 
 pub use attention::KvCache;
 pub use host::fusable;
+pub use simd::vector_extension;
 pub use surrogate::surrogate;

@@ -27,6 +27,23 @@ const LN2_LOW: f32 = -2.121_944_4e-4;
 const POLYNOMIAL: [f32; 6] =
     [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
 
+/// The widest vector extension that this build uses on this processor, of those on which sums round differently:
+/// `avx512`, `avx2`, or the architecture's baseline. The same computation gives the same bits only where this is the
+/// same.
+pub fn vector_extension() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if cfg!(feature = "avx512") && std::arch::is_x86_feature_detected!("avx512f") {
+            return "avx512";
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
+        {
+            return "avx2";
+        }
+    }
+    std::env::consts::ARCH
+}
+
 /// Runs a loop with the widest vector unit at hand. What it calls must be `#[inline(always)]`, else
 /// that part stays at the baseline.
 #[inline]

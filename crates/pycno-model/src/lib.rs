@@ -26,7 +26,7 @@ pub use dtype::ComputeDtype;
 pub use error::ModelError;
 pub use init::initial;
 pub use layer::{Observer, Site};
-pub use pycno_kernels::gated::Activation;
+pub use pycno_kernels::{gated::Activation, vector_extension};
 pub use spec::{
     AttentionSpec, FfnSpec, LayerSpec, Llama3Scaling, ModelSpec, NormPlacement, NormSpec,
     ParamCounts, RopeScaling, RopeSpec,

@@ -251,7 +251,7 @@ impl ModelSpec {
         let outside = OUTSIDE.into_iter().filter(|part| *part != Part::Head || !self.tied);
         let blocks = (0..self.layers.len()).flat_map(|layer| {
             let params = move |part| [TensorId::weight(layer, part), TensorId::bias(layer, part)];
-            OF_A_BLOCK.into_iter().flat_map(params).filter(|id| self.block_has(layer, *id))
+            OF_A_BLOCK.into_iter().flat_map(params).filter(move |id| self.block_has(layer, *id))
         });
         let ids = outside.map(TensorId::outside).chain(blocks);
         ids.filter_map(|id| Some((id, id.info()?))).collect()

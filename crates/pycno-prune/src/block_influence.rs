@@ -3,6 +3,9 @@
 
 use crate::{PruneError, Statistics};
 
+/// Version of how blocks are rated and chosen; raised whenever that changes a plan.
+pub const VERSION: u32 = 1;
+
 /// Rates each block by `1 - mean over tokens of cos(h_l, h_{l+1})`, with `h_l` its input and `h_{l+1}`
 /// its output; layers count from 0.
 ///
@@ -43,7 +46,7 @@ mod tests {
         };
         let read = |layers: [serde_json::Value; 2]| {
             let json = serde_json::json!({
-                "format": 1, "provenance": fixture::provenance(), "spec": spec,
+                "format": crate::statistics::VERSION, "provenance": fixture::provenance(), "spec": spec,
                 "sequences": 1, "tokens": 4, "layers": layers,
             });
             Statistics::from_json(&json.to_string(), &fixture::provenance()).unwrap()

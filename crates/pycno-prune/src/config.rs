@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::PruneError;
+use crate::{PruneError, block_influence, minitron};
 
 /// A method and how much it keeps, tagged by `method` in kebab case.
 ///
@@ -82,6 +82,16 @@ impl PruneConfig {
             Self::MinitronFfn { .. } => "minitron-ffn",
             Self::MinitronKvGroups { .. } => "minitron-kv-groups",
             Self::MinitronWidth { .. } => "minitron-width",
+        }
+    }
+
+    /// The version of the method, by which a student of an earlier one is not taken for this one's.
+    pub const fn version(&self) -> u32 {
+        match self {
+            Self::BlockInfluence { .. } => block_influence::VERSION,
+            Self::MinitronFfn { .. }
+            | Self::MinitronKvGroups { .. }
+            | Self::MinitronWidth { .. } => minitron::VERSION,
         }
     }
 }

@@ -7,7 +7,7 @@ use pycno_model::{
 };
 use pycno_units::Seed;
 
-use crate::{Provenance, Statistics};
+use crate::{MeasuredOn, Statistics};
 
 pub(crate) const VOCAB: usize = 13;
 
@@ -158,8 +158,8 @@ pub(crate) fn logits(checkpoint: &Checkpoint, sequences: &[Vec<u32>]) -> Vec<f32
     logits.into_data().try_to_vec().unwrap()
 }
 
-pub(crate) fn provenance() -> Provenance {
-    Provenance { checkpoint: "weights".to_owned(), calibration: "text".to_owned() }
+pub(crate) fn provenance() -> MeasuredOn {
+    MeasuredOn { checkpoint: "weights".to_owned(), calibration: "text".to_owned() }
 }
 
 /// Statistics of a checkpoint over sequences, in batches of a given size.

@@ -3,6 +3,9 @@
 
 use crate::{LayerStatistics, PruneError, Statistics};
 
+/// Version of how channels and groups are rated and chosen; raised whenever that changes a plan.
+pub const VERSION: u32 = 1;
+
 /// Rates each FFN channel by `sqrt(sum over sequences of A^2)`, `A` the mean over tokens of `|x|` and
 /// `x` the channel's input to the down projection. One list per layer; lists of different layers do not
 /// compare.
@@ -58,7 +61,7 @@ mod tests {
     fn statistics(ffn: &[f64], heads: &[f64]) -> Statistics {
         let spec = Shape { layers: vec![[2, 2, 3]], ..Shape::default() }.spec();
         let json = serde_json::json!({
-            "format": 1, "provenance": fixture::provenance(), "spec": spec,
+            "format": crate::statistics::VERSION, "provenance": fixture::provenance(), "spec": spec,
             "sequences": 2, "tokens": 4,
             "layers": [{
                 "cosine_sum": 0.0, "cosine_tokens": 4, "skipped_tokens": 0,

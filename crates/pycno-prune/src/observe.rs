@@ -189,7 +189,7 @@ mod tests {
             head_square_sums: vec![0.0; 2],
             ..LayerStatistics::default()
         };
-        Pass::new(vec![layer], 2, 2)
+        Pass::new(vec![layer], 2)
     }
 
     /// Feeds one site two sequences of two tokens and gives the layer's sums.

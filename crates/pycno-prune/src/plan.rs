@@ -10,7 +10,10 @@ use crate::{
     document::{self, Kind},
 };
 
-const KIND: Kind = Kind { document: "plan", format: 1 };
+/// Version of [`PrunePlan`] as a document.
+pub const PLAN_FORMAT: u32 = 2;
+
+const KIND: Kind = Kind { document: "plan", format: PLAN_FORMAT };
 
 /// What stays of a model. Indices are 0-based, ascending, and those of the model the plan applies to.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -55,7 +58,7 @@ pub struct LayerPlan {
 
 /// Parameters before and after.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sizes {
+pub struct SizeChange {
     /// Of the source.
     pub before: ParamCounts,
     /// Of what the plan leaves.
@@ -138,9 +141,9 @@ impl PrunePlan {
     /// # Errors
     ///
     /// Those of [`PrunePlan::check`].
-    pub fn sizes(&self, spec: &ModelSpec) -> Result<Sizes, PruneError> {
+    pub fn sizes(&self, spec: &ModelSpec) -> Result<SizeChange, PruneError> {
         let after = self.spec_after(spec)?.param_counts();
-        Ok(Sizes { before: spec.param_counts(), after })
+        Ok(SizeChange { before: spec.param_counts(), after })
     }
 }
 
@@ -279,7 +282,7 @@ mod tests {
             |plan| plan.layers[0].kv_groups.clear(),
             "a plan must keep at least one of the key/value groups of layer 0, got none",
         );
-        check_refused(|plan| plan.format = 2, "plan must have format 1, got 2");
+        check_refused(|plan| plan.format = 1, "plan must have format 2, got 1");
     }
 
     #[test]
@@ -302,7 +305,7 @@ mod tests {
     fn a_composed_plan_speaks_of_the_first_ones_source() {
         let first = some_plan();
         let second = PrunePlan {
-            format: 1,
+            format: PLAN_FORMAT,
             source: "sliced".to_owned(),
             steps: some_plan().steps,
             layers: vec![LayerPlan { layer_idx: 1, kv_groups: vec![0], ffn: vec![3, 4] }],

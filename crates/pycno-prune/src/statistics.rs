@@ -11,7 +11,11 @@ use crate::{
     observe::Pass,
 };
 
-const KIND: Kind = Kind { document: "statistics", format: 1 };
+/// Version of what is measured and how it is stored; raised with either, so that what an earlier version left is
+/// measured anew.
+pub const VERSION: u32 = 2;
+
+const KIND: Kind = Kind { document: "statistics", format: VERSION };
 
 /// Sums of activations of a dense model over calibration sequences.
 ///
@@ -22,7 +26,7 @@ const KIND: Kind = Kind { document: "statistics", format: 1 };
 #[serde(deny_unknown_fields)]
 pub struct Statistics {
     format: u32,
-    provenance: Provenance,
+    provenance: MeasuredOn,
     spec: ModelSpec,
     sequences: usize,
     tokens: u64,
@@ -32,7 +36,7 @@ pub struct Statistics {
 /// What was measured on what.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Provenance {
+pub struct MeasuredOn {
     /// [`crate::fingerprint`] of the checkpoint.
     pub checkpoint: String,
     /// Hash of the calibration manifest.
@@ -57,7 +61,7 @@ pub struct LayerStatistics {
 
 impl Statistics {
     /// Statistics of nothing yet.
-    pub fn new(spec: &ModelSpec, provenance: Provenance) -> Self {
+    pub fn new(spec: &ModelSpec, provenance: MeasuredOn) -> Self {
         let empty = |layer: &pycno_model::LayerSpec| LayerStatistics {
             ffn_square_sums: vec![0.0; layer.d_ffn()],
             head_square_sums: vec![0.0; layer.n_heads()],
@@ -115,7 +119,7 @@ impl Statistics {
     ///
     /// [`PruneError::Format`], [`PruneError::Json`], [`PruneError::Measure`] for sums that cannot be;
     /// [`PruneError::OtherSource`] if it is of another checkpoint or calibration set.
-    pub fn from_json(json: &str, provenance: &Provenance) -> Result<Self, PruneError> {
+    pub fn from_json(json: &str, provenance: &MeasuredOn) -> Result<Self, PruneError> {
         let statistics: Self = KIND.read(json)?;
         statistics.expect_provenance(provenance)?;
         statistics.check_sums()?;
@@ -143,7 +147,7 @@ impl Statistics {
     }
 
     /// Which checkpoint was run over which sequences.
-    pub const fn provenance(&self) -> &Provenance {
+    pub const fn provenance(&self) -> &MeasuredOn {
         &self.provenance
     }
 
@@ -171,7 +175,7 @@ impl Statistics {
         Err(PruneError::OtherSource { what: "model shape", expected, found })
     }
 
-    fn expect_provenance(&self, provenance: &Provenance) -> Result<(), PruneError> {
+    fn expect_provenance(&self, provenance: &MeasuredOn) -> Result<(), PruneError> {
         let pairs = [
             ("checkpoint", &provenance.checkpoint, &self.provenance.checkpoint),
             ("calibration", &provenance.calibration, &self.provenance.calibration),
@@ -331,7 +335,7 @@ mod tests {
     fn statistics_of_another_model_or_text_are_refused() {
         let checkpoint = fixture::checkpoint(&Shape::default().spec(), 3);
         let statistics = fixture::statistics(&checkpoint, &fixture::sequences(2, 5, 7), 2);
-        let asked = |checkpoint: &str, calibration: &str| Provenance {
+        let asked = |checkpoint: &str, calibration: &str| MeasuredOn {
             checkpoint: checkpoint.to_owned(),
             calibration: calibration.to_owned(),
         };
@@ -362,7 +366,7 @@ mod tests {
             let error = Statistics::from_json(&lie.to_json(), &fixture::provenance()).unwrap_err();
             error.to_string()
         };
-        assert_eq!(refused(&|s| s.format = 9), "statistics must have format 1, got 9");
+        assert_eq!(refused(&|s| s.format = 9), "statistics must have format 2, got 9");
         assert_eq!(
             refused(&|s| s.layers.truncate(2)),
             "statistics of layer 2 must have a place among 3, got 2"

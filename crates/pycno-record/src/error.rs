@@ -40,7 +40,7 @@ pub enum RecordError {
     /// A number that JSON cannot hold.
     #[error("expected a finite number at `{at}`, got {value}")]
     NotFinite {
-        /// Its place, such as `models[1].recovery.steps[7].loss`.
+        /// Its place, such as `models[1].training.steps[7].loss`.
         at: String,
         /// The number.
         value: f64,

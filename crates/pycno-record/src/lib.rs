@@ -26,13 +26,13 @@ mod store;
 ///
 /// Version 1 is the first. A reader takes every version up to its own; a later one is refused with
 /// [`RecordError::Format`], which names the version needed. Adding, renaming or dropping a field
-/// raises it.
+/// raises it, from the first release on.
 pub const FORMAT: u32 = 1;
 
 pub use error::RecordError;
 pub use events::{Event, EventLog, read_events};
 pub use record::{
-    DataUse, ModelRecord, Provenance, Record, Recovery, RecoveryStep, Role, RulerCurve, RulerUse,
-    Sizes, StudyHead, TaskScore, Weighing,
+    DataUse, ModelRecord, ModelRole, ModelSizes, Provenance, Record, RulerCurve, RulerUse,
+    StudyHead, TaskScore, TrainingCurve, TrainingStep, Weighing,
 };
 pub use store::{read, write};

@@ -109,7 +109,7 @@ pub struct RulerCurve {
 /// Teacher or student.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum ModelRole {
     /// The frozen model everything is compared with.
     Teacher,
     /// A smaller model made from it.
@@ -123,7 +123,7 @@ pub struct ModelRecord {
     /// Name in the study.
     pub name: String,
     /// Teacher or student.
-    pub role: Role,
+    pub role: ModelRole,
     /// The student it was made from; `None` for the teacher and for what comes from it directly.
     pub from: Option<String>,
     /// Whether it was trained from scratch: then it was made from no other model.
@@ -132,13 +132,14 @@ pub struct ModelRecord {
     /// How it was made, in words: one line a stage.
     pub made_by: Vec<String>,
     /// Sizes.
-    pub sizes: Sizes,
+    pub sizes: ModelSizes,
     /// Hash of the weights.
     pub weights_hash: String,
     /// Scores, in the study's order of tasks.
     pub tasks: Vec<TaskScore>,
-    /// How recovery went, for a recovered student.
-    pub recovery: Option<Recovery>,
+    /// How training went, for a student that was trained: from scratch or after pruning.
+    #[serde(alias = "recovery")]
+    pub training: Option<TrainingCurve>,
     /// Density over all tasks of the ruler, and on each.
     pub weighing: Weighing,
 }
@@ -146,7 +147,7 @@ pub struct ModelRecord {
 /// A model's size, every way density may divide by.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sizes {
+pub struct ModelSizes {
     /// All parameters.
     pub total: ParamCount,
     /// Without embedding and head: density's denominator.
@@ -190,22 +191,22 @@ pub struct TaskScore {
     pub prompts_hash: String,
 }
 
-/// A recovery's course.
+/// How a training run went.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recovery {
+pub struct TrainingCurve {
     /// What was minimized.
     pub objective: String,
     /// Tokens trained on.
     pub tokens: TokenCount,
     /// One entry a step.
-    pub steps: Vec<RecoveryStep>,
+    pub steps: Vec<TrainingStep>,
 }
 
 /// One optimizer step.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct RecoveryStep {
+pub struct TrainingStep {
     /// Step, counted from 1.
     pub step: u64,
     /// Tokens up to and including this step.
@@ -264,8 +265,8 @@ pub(crate) mod tests {
         }
     }
 
-    fn recovery() -> Recovery {
-        let step = RecoveryStep {
+    fn training() -> TrainingCurve {
+        let step = TrainingStep {
             step: 1,
             tokens: TokenCount(4096),
             loss: 1.0 / 3.0,
@@ -274,7 +275,7 @@ pub(crate) mod tests {
             skipped: false,
         };
         let objective = "forward-kl".to_owned();
-        Recovery { objective, tokens: TokenCount(4096), steps: vec![step] }
+        TrainingCurve { objective, tokens: TokenCount(4096), steps: vec![step] }
     }
 
     fn weighing() -> Weighing {
@@ -282,7 +283,7 @@ pub(crate) mod tests {
             effective: Effective::Extrapolated { params: ParamCount(3e8), factor: 2.5 },
             density: Some(0.1 + 0.2),
             interval: Interval { low: Some(0.4), high: None, level: 0.95, undefined: 0.125 },
-            of_recipe: None,
+            over_runs: None,
             sensitivity: Some(0.11),
         };
         Weighing {
@@ -297,11 +298,11 @@ pub(crate) mod tests {
     fn model() -> ModelRecord {
         ModelRecord {
             name: "base".to_owned(),
-            role: Role::Teacher,
+            role: ModelRole::Teacher,
             from: None,
             from_scratch: false,
             made_by: vec!["as loaded".to_owned()],
-            sizes: Sizes {
+            sizes: ModelSizes {
                 total: ParamCount(134_515_008.0),
                 non_embedding: ParamCount(106_203_456.0),
                 non_zero: ParamCount(106_203_456.0),
@@ -310,7 +311,7 @@ pub(crate) mod tests {
             },
             weights_hash: "cc".to_owned(),
             tasks: vec![task()],
-            recovery: Some(recovery()),
+            training: Some(training()),
             weighing: weighing(),
         }
     }
@@ -364,6 +365,6 @@ pub(crate) mod tests {
 
     #[test]
     fn roles_are_written_in_lower_case() {
-        assert_eq!(serde_json::to_string(&Role::Student).unwrap(), "\"student\"");
+        assert_eq!(serde_json::to_string(&ModelRole::Student).unwrap(), "\"student\"");
     }
 }

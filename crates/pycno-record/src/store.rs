@@ -95,6 +95,13 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_says_recovery_is_read() {
+        let before = reread(|text| text.replacen("\"training\": {", "\"recovery\": {", 1)).unwrap();
+        assert!(before.models[0].training.is_some());
+        assert_eq!(before, sample());
+    }
+
+    #[test]
     fn a_later_format_is_refused_by_the_version_it_needs() {
         let later = |text: String| text.replacen("\"format\": 1", "\"format\": 7", 1);
         check(later, "needs a pycno of format 7");

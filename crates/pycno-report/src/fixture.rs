@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use pycno_density::{Comparison, Density, Effective, Interval, Verdict};
 use pycno_record::{
-    DataUse, ModelRecord, Provenance, Record, Recovery, RecoveryStep, Role, RulerCurve, RulerUse,
-    Sizes, StudyHead, TaskScore, Weighing,
+    DataUse, ModelRecord, ModelRole, ModelSizes, Provenance, Record, RulerCurve, RulerUse,
+    StudyHead, TaskScore, TrainingCurve, TrainingStep, Weighing,
 };
 use pycno_units::{BitsPerByte, Bytes, NatsPerToken, ParamCount, Score, Seed, TokenCount};
 
@@ -181,11 +181,11 @@ fn model(made: &Made) -> ModelRecord {
     let is_teacher = made.layers == 30 && made.losses.is_none() && made.ratio == [None; 3];
     ModelRecord {
         name: made.name.to_owned(),
-        role: if is_teacher { Role::Teacher } else { Role::Student },
+        role: if is_teacher { ModelRole::Teacher } else { ModelRole::Student },
         from: made.from.map(str::to_owned),
         from_scratch: false,
         made_by: made.stages.iter().map(|line| (*line).to_owned()).collect(),
-        sizes: Sizes {
+        sizes: ModelSizes {
             total: ParamCount(size.0 + 28.3e6),
             non_embedding: size,
             non_zero: size,
@@ -198,7 +198,7 @@ fn model(made: &Made) -> ModelRecord {
             .zip(made.scores)
             .map(|(task, score)| scored(made, task, score))
             .collect(),
-        recovery: made.losses.map(recovery),
+        training: made.losses.map(training),
         weighing: weighing(made, is_teacher),
     }
 }
@@ -233,7 +233,7 @@ fn weighing(made: &Made, is_teacher: bool) -> Weighing {
     let against = Comparison {
         ratio: made.ratio[0],
         interval: interval([made.ratio[1], made.ratio[2]]),
-        of_recipe: Some(wider(interval([made.ratio[1], made.ratio[2]]))),
+        over_runs: Some(wider(interval([made.ratio[1], made.ratio[2]]))),
         verdict: match made.ratio[2] {
             Some(high) if high < 1.0 => Verdict::Lowered,
             _ => Verdict::Undecided,
@@ -250,7 +250,7 @@ fn weighing(made: &Made, is_teacher: bool) -> Weighing {
     }
 }
 
-/// The same interval with the luck of a run in it.
+/// The same interval with run-to-run variance in it.
 fn wider(of: Interval) -> Interval {
     Interval { low: of.low.map(|low| 0.8 * low), high: of.high.map(|high| 1.25 * high), ..of }
 }
@@ -267,15 +267,15 @@ fn density(made: &Made, interval: Interval) -> Density {
         effective,
         density: made.effective.map(|size| size / made.millions),
         interval,
-        of_recipe: Some(wider(interval)),
+        over_runs: Some(wider(interval)),
         sensitivity: made.effective.map(|_| 0.12),
     }
 }
 
-fn recovery([first, last]: [f64; 2]) -> Recovery {
+fn training([first, last]: [f64; 2]) -> TrainingCurve {
     let step = |step: u64| {
         let wobble = (step as f64 * 12.9898).sin() * 0.12 * last;
-        RecoveryStep {
+        TrainingStep {
             step,
             tokens: TokenCount(step * 16_384),
             loss: last + (first - last) * (-(step as f64) / 140.0).exp() + wobble,
@@ -284,7 +284,7 @@ fn recovery([first, last]: [f64; 2]) -> Recovery {
             skipped: false,
         }
     };
-    Recovery {
+    TrainingCurve {
         objective: "forward-kl".to_owned(),
         tokens: TokenCount(20_004_864),
         steps: (1..=1221).map(step).collect(),

@@ -1,7 +1,7 @@
 //! The report as one page.
 
 use minijinja::{AutoEscape, Environment, Value, context, syntax::SyntaxConfig, value::Serde};
-use pycno_record::{ModelRecord, Record, Role};
+use pycno_record::{ModelRecord, ModelRole, Record};
 use serde::Serialize;
 
 use crate::{ReportError, figure, limits, number, tables, words};
@@ -46,12 +46,12 @@ fn view(record: &Record) -> Value {
         branches => words::branches(record),
         lines => Serde(words::students(record).map(line).collect::<Vec<_>>()),
         level => level(record),
-        recipe_note => words::recipe_note(record),
+        run_note => words::run_note(record),
         comparison => Serde(tables::comparison(record)),
         forest => Value::from_safe_string(figure::forest(record)),
         sizes => Value::from_safe_string(figure::score_against_size(record)),
         rings => record.ruler.curves.get("mean").is_some_and(|curve| !curve.points.is_empty()),
-        recovery => figure::recovery(record).map(Value::from_safe_string),
+        training => figure::training(record).map(Value::from_safe_string),
         tasks => Serde(tables::tasks(record)),
         ruler => Serde(&record.ruler),
         curves => Serde(tables::ruler(record)),
@@ -74,7 +74,7 @@ fn line(model: &ModelRecord) -> Line<'_> {
 
 /// Coverage of the intervals, from the teacher's.
 pub(crate) fn level(record: &Record) -> String {
-    let teacher = record.models.iter().find(|model| model.role == Role::Teacher);
+    let teacher = record.models.iter().find(|model| model.role == ModelRole::Teacher);
     let level = teacher.or(record.models.first()).map(|m| m.weighing.overall.interval.level);
     level.map_or_else(|| "no".to_owned(), number::percent)
 }

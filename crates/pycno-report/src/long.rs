@@ -1,7 +1,7 @@
 //! Every number of a record, unrounded, a line each.
 
 use pycno_density::{Density, Effective, Interval};
-use pycno_record::{ModelRecord, Record, Role, TaskScore};
+use pycno_record::{ModelRecord, ModelRole, Record, TaskScore};
 use serde::Serialize;
 
 use crate::{ReportError, words};
@@ -57,10 +57,10 @@ fn lines(model: &ModelRecord) -> Vec<Line<'_>> {
     lines.push(Line { stderr, ..plain("", "mean_score", mean, "percent") });
     lines.extend(weights("", &model.weighing.overall));
     lines.extend(model.weighing.against_teacher.iter().flat_map(|against| ratio("", against)));
-    lines.extend(recovery(model));
+    lines.extend(training(model));
     let role = match model.role {
-        Role::Teacher => "teacher",
-        Role::Student => "student",
+        ModelRole::Teacher => "teacher",
+        ModelRole::Student => "student",
     };
     lines.into_iter().map(|line| Line { model: &model.name, role, ..line }).collect()
 }
@@ -115,7 +115,7 @@ fn weights<'a>(task: &'a str, density: &Density) -> Vec<Line<'a>> {
         },
         Line { note, ..ranged(task, "density", density.density, &density.interval) },
     ];
-    lines.extend(density.of_recipe.map(|of| ranged(task, "density_of_recipe", None, &of)));
+    lines.extend(density.over_runs.map(|of| ranged(task, "density_over_runs", None, &of)));
     if let Effective::Extrapolated { factor, .. } = density.effective {
         lines.push(plain(task, "extrapolation_factor", factor, "ratio"));
     }
@@ -127,9 +127,9 @@ fn weights<'a>(task: &'a str, density: &Density) -> Vec<Line<'a>> {
 fn ratio<'a>(task: &'a str, against: &pycno_density::Comparison) -> Vec<Line<'a>> {
     let note = words::verdict(against.verdict);
     let one = ranged(task, "density_ratio_to_teacher", against.ratio, &against.interval);
-    let of_recipe = |of| ranged(task, "density_ratio_to_teacher_of_recipe", None, &of);
+    let over_runs = |of| ranged(task, "density_ratio_to_teacher_over_runs", None, &of);
     let mut lines = vec![Line { note, ..one }];
-    lines.extend(against.of_recipe.map(of_recipe));
+    lines.extend(against.over_runs.map(over_runs));
     lines
 }
 
@@ -137,11 +137,11 @@ fn ranged<'a>(task: &'a str, metric: &'a str, value: Option<f64>, range: &Interv
     Line { task, metric, value, unit: "ratio", low: range.low, high: range.high, ..Line::default() }
 }
 
-fn recovery(model: &ModelRecord) -> Vec<Line<'_>> {
-    let Some(recovery) = &model.recovery else { return Vec::new() };
-    let tokens = plain("", "recovery_tokens", recovery.tokens.0 as f64, "tokens");
+fn training(model: &ModelRecord) -> Vec<Line<'_>> {
+    let Some(training) = &model.training else { return Vec::new() };
+    let tokens = plain("", "training_tokens", training.tokens.0 as f64, "tokens");
     let last =
-        recovery.steps.last().map(|step| plain("", "recovery_loss", step.loss, "nats per token"));
+        training.steps.last().map(|step| plain("", "training_loss", step.loss, "nats per token"));
     std::iter::once(tokens).chain(last).collect()
 }
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// Renders a record as Markdown.
 pub fn markdown(record: &Record) -> String {
-    let note = words::recipe_note(record).unwrap_or_default();
+    let note = words::run_note(record).unwrap_or_default();
     let mut parts = vec![
         format!("# {}", inline(&record.study.name)),
         inline(&record.study.question),

@@ -1,7 +1,7 @@
 //! The report's tables, as text; the HTML page and the Markdown print the same ones.
 
 use pycno_density::Interval;
-use pycno_record::{ModelRecord, Record, Role, TaskScore};
+use pycno_record::{ModelRecord, ModelRole, Record, TaskScore};
 use serde::Serialize;
 
 use crate::{
@@ -54,8 +54,8 @@ pub(crate) fn comparison(record: &Record) -> Vec<Table> {
         .map(|block| {
             let models: Vec<_> = words::teacher(record).into_iter().chain(block).collect();
             let heads = models.iter().map(|model| match model.role {
-                Role::Teacher => format!("{} (teacher)", model.name),
-                Role::Student => model.name.clone(),
+                ModelRole::Teacher => format!("{} (teacher)", model.name),
+                ModelRole::Student => model.name.clone(),
             });
             Table {
                 caption: String::new(),
@@ -75,7 +75,7 @@ fn comparison_rows(record: &Record, models: &[&ModelRecord]) -> Vec<Row> {
         group("How it was made"),
         row("", "made from", &|m| name_of(words::parent(record, m))),
         row("words", "how", &|m| m.made_by.join("; ")),
-        row("words", "recovery", &recovery),
+        row("words", "training", &training),
         group("Size"),
     ];
     rows.extend(size_rows(record, &row));
@@ -92,22 +92,22 @@ fn comparison_rows(record: &Record, models: &[&ModelRecord]) -> Vec<Row> {
         row("strong", "ratio to teacher [interval]", &ratio),
         row("verdict", "verdict", &verdict),
     ]);
-    rows.extend(recipe_rows(record, &row));
+    rows.extend(run_rows(record, &row));
     rows.push(row("words", "flags", &|m| or_dash(words::flags(m).join("; "))));
     rows
 }
 
-/// The intervals of the recipes, where the record has them.
-fn recipe_rows(record: &Record, row: &RowMaker<'_>) -> Vec<Row> {
-    if !words::has_recipes(record) {
+/// The prediction intervals over runs, where the record has them.
+fn run_rows(record: &Record, row: &RowMaker<'_>) -> Vec<Row> {
+    if !words::has_run_intervals(record) {
         return Vec::new();
     }
     let shown =
         |of: Option<Interval>| of.map_or_else(|| NONE.to_owned(), |of| number::interval(&of));
     vec![
-        row("", "density of the recipe", &|m| shown(m.weighing.overall.of_recipe)),
-        row("", "ratio of the recipe", &|m| {
-            shown(m.weighing.against_teacher.and_then(|against| against.of_recipe))
+        row("", "density over runs", &|m| shown(m.weighing.overall.over_runs)),
+        row("", "ratio over runs", &|m| {
+            shown(m.weighing.against_teacher.and_then(|against| against.over_runs))
         }),
     ]
 }
@@ -118,7 +118,7 @@ type RowMaker<'a> = dyn Fn(&'static str, &str, &dyn Fn(&ModelRecord) -> String) 
 fn size_rows(record: &Record, row: &RowMaker<'_>) -> Vec<Row> {
     let whole = words::teacher(record).map(|teacher| teacher.sizes);
     let non_embedding = |m: &ModelRecord| match (m.role, whole) {
-        (Role::Student, Some(whole)) => {
+        (ModelRole::Student, Some(whole)) => {
             let share = number::share(m.sizes.non_embedding, whole.non_embedding);
             format!("{} ({share})", m.sizes.non_embedding)
         }
@@ -136,7 +136,9 @@ fn size_rows(record: &Record, row: &RowMaker<'_>) -> Vec<Row> {
 fn score_rows(record: &Record, row: &RowMaker<'_>) -> Vec<Row> {
     let teacher = words::teacher(record).map(|teacher| teacher.weighing.mean_score.percent());
     let difference = |m: &ModelRecord| match (m.role, teacher) {
-        (Role::Student, Some(teacher)) => number::points(m.weighing.mean_score.percent() - teacher),
+        (ModelRole::Student, Some(teacher)) => {
+            number::points(m.weighing.mean_score.percent() - teacher)
+        }
         _ => NONE.to_owned(),
     };
     vec![
@@ -207,7 +209,7 @@ fn task_caption(record: &Record, task: &str) -> String {
 fn task_cells(record: &Record, model: &ModelRecord, score: &TaskScore) -> Vec<String> {
     let density = model.weighing.by_task.get(&score.task);
     let against = model.weighing.by_task_against_teacher.get(&score.task);
-    let teacher = words::teacher(record).filter(|_| model.role == Role::Student);
+    let teacher = words::teacher(record).filter(|_| model.role == ModelRole::Student);
     let teacher = teacher.and_then(|teacher| task_of(teacher, &score.task)?.score);
     let difference = score.score.zip(teacher).map(|(own, other)| own.percent() - other.percent());
     let also = score.also.iter().map(|(name, value)| format!(" ({name} {value:.1})"));
@@ -358,16 +360,16 @@ fn verdict(model: &ModelRecord) -> String {
     against.map_or_else(|| NONE.to_owned(), |against| words::verdict(against.verdict).to_owned())
 }
 
-fn recovery(model: &ModelRecord) -> String {
-    let Some(recovery) = &model.recovery else { return NONE.to_owned() };
-    let ends = recovery.steps.first().zip(recovery.steps.last()).map_or_else(
+fn training(model: &ModelRecord) -> String {
+    let Some(training) = &model.training else { return NONE.to_owned() };
+    let ends = training.steps.first().zip(training.steps.last()).map_or_else(
         String::new,
         |(first, last)| {
             let (first, last) = (number::loss(first.loss), number::loss(last.loss));
             format!(", loss {first} to {last}")
         },
     );
-    format!("{}, {} tokens{ends}", recovery.objective, recovery.tokens)
+    format!("{}, {} tokens{ends}", training.objective, training.tokens)
 }
 
 #[cfg(test)]

@@ -1,25 +1,25 @@
 //! What the numbers say, in sentences.
 
 use pycno_density::{Comparison, Effective, Verdict};
-use pycno_record::{ModelRecord, Record, Role};
+use pycno_record::{ModelRecord, ModelRole, Record};
 
 use crate::number::{self, TIMES};
 
 /// A model without a parent is compared with this one.
 pub(crate) fn teacher(record: &Record) -> Option<&ModelRecord> {
-    record.models.iter().find(|model| model.role == Role::Teacher)
+    record.models.iter().find(|model| model.role == ModelRole::Teacher)
 }
 
 /// Students in the study's order.
 pub(crate) fn students(record: &Record) -> impl Iterator<Item = &ModelRecord> {
-    record.models.iter().filter(|model| model.role == Role::Student)
+    record.models.iter().filter(|model| model.role == ModelRole::Student)
 }
 
 /// The model a student was made from: the one it names, else the teacher; none for a model from scratch.
 pub(crate) fn parent<'a>(record: &'a Record, model: &ModelRecord) -> Option<&'a ModelRecord> {
     match &model.from {
         Some(name) => record.models.iter().find(|other| other.name == *name),
-        None if model.role == Role::Student && !model.from_scratch => teacher(record),
+        None if model.role == ModelRole::Student && !model.from_scratch => teacher(record),
         None => None,
     }
 }
@@ -132,16 +132,16 @@ fn absence(model: &ModelRecord) -> &'static str {
     }
 }
 
-/// Whether the luck of a run was drawn: records from before that lack the intervals of recipes.
-pub(crate) fn has_recipes(record: &Record) -> bool {
-    record.models.iter().any(|model| model.weighing.overall.of_recipe.is_some())
+/// Whether run-to-run variance was drawn: records from before that lack the prediction intervals over runs.
+pub(crate) fn has_run_intervals(record: &Record) -> bool {
+    record.models.iter().any(|model| model.weighing.overall.over_runs.is_some())
 }
 
-/// What the intervals of recipes are, where a record has them.
-pub(crate) fn recipe_note(record: &Record) -> Option<&'static str> {
-    has_recipes(record).then_some(
-        "They are those of these very models, each one run. Intervals of the recipe also hold the luck of a run, as \
-         far as reference models scatter about the ruler's laws: where another run, from this same teacher, may lie.",
+/// What the prediction intervals over runs are, where a record has them.
+pub(crate) fn run_note(record: &Record) -> Option<&'static str> {
+    has_run_intervals(record).then_some(
+        "They are those of these very models, each one run. Prediction intervals over runs also hold run-to-run variance, \
+         as large as reference models scatter about the ruler's laws: what the recipe gives on average, from this same teacher.",
     )
 }
 

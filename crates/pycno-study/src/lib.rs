@@ -1,8 +1,8 @@
 //! Studies: a question in a TOML file, answered by a teacher, a tree of students and a ruler.
 //!
 //! [`run()`] is the whole pipeline in one function: teacher, texts, students, scores, record. Every
-//! stage is a function of its config and its inputs' hashes, and a finished one is never computed
-//! again, so a killed run goes on where it was and ends in the same bytes.
+//! stage is a function of its [`StageKey`], and a finished one is never computed again, by this study or by another
+//! with the same [`Store`]; so a killed run goes on where it was and ends in the same bytes.
 //!
 //! ```
 //! use std::path::Path;
@@ -20,6 +20,7 @@ mod device;
 mod environment;
 mod error;
 pub mod family;
+mod files;
 mod model;
 mod overrides;
 mod plan;
@@ -28,10 +29,12 @@ mod record;
 mod recover;
 mod resolve;
 mod run;
+mod run_folder;
 mod scores;
 pub mod shipped;
 pub mod single;
 mod stage;
+mod stage_key;
 mod statistics;
 mod store;
 mod students;
@@ -46,7 +49,9 @@ pub use error::StudyError;
 pub use family::{FamilyFile, Trained, train_family};
 pub use plan::{PlannedModel, plan};
 pub use provenance::{BURN, commit};
-pub use run::{Run, run};
+pub use run::{RunContext, run};
+pub use run_folder::RunFolder;
 pub use single::{EvalRequest, PruneRequest};
-pub use store::{RunStore, StageId};
+pub use stage_key::{Numerics, StageKey, StageKind};
+pub use store::{Claim, Claimed, Store};
 pub use watcher::{Silent, Watcher};

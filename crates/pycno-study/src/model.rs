@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use pycno_model::{Checkpoint, ComputeDtype, Decoder, hf};
-use pycno_record::{Recovery, Role};
+use pycno_record::{ModelRole, TrainingCurve};
 
 use crate::StudyError;
 
@@ -12,14 +12,14 @@ use crate::StudyError;
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     pub(crate) name: String,
-    pub(crate) role: Role,
+    pub(crate) role: ModelRole,
     pub(crate) from: Option<String>,
     pub(crate) from_scratch: bool,
     pub(crate) made_by: Vec<String>,
     /// Fingerprint of the weights.
     pub(crate) hash: String,
     pub(crate) weights: Weights,
-    pub(crate) recovery: Option<Recovery>,
+    pub(crate) recovery: Option<TrainingCurve>,
 }
 
 /// Where a model's weights are.

@@ -110,10 +110,12 @@ fn shape_after(config: &PruneConfig, spec: &ModelSpec) -> Result<ModelSpec, Prun
     Ok(ModelSpec { layers: layers?, ..spec.clone() })
 }
 
-/// `6 N` operations per token for the student, `2 N` for the teacher; heads count, lookups do not.
+/// `6 N` operations per token for the student, and `2 N` for the teacher if it guides; heads count, lookups do not.
 fn training(student: &StudentConfig, teacher: &ModelSpec, spec: &ModelSpec) -> Option<Flops> {
-    let tokens = student.recover.as_ref()?.tokens.0 as f64;
+    let recover = student.recover.as_ref()?;
+    let tokens = recover.tokens.0 as f64;
     let weights =
         |spec: &ModelSpec| spec.param_counts().non_embedding.0 + (spec.vocab * spec.d_model) as f64;
-    Some(Flops(tokens * (6.0 * weights(spec) + 2.0 * weights(teacher))))
+    let guide = if recover.objective.needs_teacher() { 2.0 * weights(teacher) } else { 0.0 };
+    Some(Flops(tokens * (6.0 * weights(spec) + guide)))
 }

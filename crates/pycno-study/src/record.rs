@@ -6,7 +6,7 @@ use pycno_density::{ScoreLaw, SizePoint};
 use pycno_eval::{TaskOutcome, task_score};
 use pycno_model::Checkpoint;
 use pycno_record::{
-    FORMAT, ModelRecord, Record, RulerCurve, RulerUse, Sizes, StudyHead, TaskScore, Weighing,
+    FORMAT, ModelRecord, ModelSizes, Record, RulerCurve, RulerUse, StudyHead, TaskScore, Weighing,
 };
 use pycno_units::{Bytes, ParamCount};
 
@@ -31,7 +31,7 @@ pub(crate) fn record(
     outcomes: &[Vec<TaskOutcome>],
     (device, command): (DeviceName, &str),
 ) -> Result<Record, StudyError> {
-    let sizes: Vec<Sizes> =
+    let sizes: Vec<ModelSizes> =
         models.iter().map(|model| sizes(study, model)).collect::<Result<_, _>>()?;
     let scored: Vec<Scored<'_>> = models
         .iter()
@@ -63,7 +63,12 @@ pub(crate) fn record(
     })
 }
 
-fn entry(model: &Model, sizes: Sizes, tasks: Vec<TaskScore>, weighing: Weighing) -> ModelRecord {
+fn entry(
+    model: &Model,
+    sizes: ModelSizes,
+    tasks: Vec<TaskScore>,
+    weighing: Weighing,
+) -> ModelRecord {
     ModelRecord {
         name: model.name.clone(),
         role: model.role,
@@ -73,7 +78,7 @@ fn entry(model: &Model, sizes: Sizes, tasks: Vec<TaskScore>, weighing: Weighing)
         sizes,
         weights_hash: model.hash.clone(),
         tasks,
-        recovery: model.recovery.clone(),
+        training: model.recovery.clone(),
         weighing,
     }
 }
@@ -83,14 +88,14 @@ fn task_scores(model: &Model, outcomes: &[TaskOutcome]) -> Result<Vec<TaskScore>
     outcomes.iter().map(task_score).collect::<Result<_, _>>().map_err(failed)
 }
 
-fn sizes(study: &Study, model: &Model) -> Result<Sizes, StudyError> {
+fn sizes(study: &Study, model: &Model) -> Result<ModelSizes, StudyError> {
     let checkpoint = model.checkpoint()?;
     let counts = checkpoint.param_counts();
     let width = match study.config.export.dtype {
         ExportDtype::F32 => 4,
         ExportDtype::Bf16 => 2,
     };
-    Ok(Sizes {
+    Ok(ModelSizes {
         total: counts.total,
         non_embedding: counts.non_embedding,
         non_zero: ParamCount(checkpoint.non_zero() as f64),

@@ -1,23 +1,26 @@
 //! Recovery: training a pruned student again, with the teacher as its guide or on text alone.
 
+use std::path::Path;
+
 use burn::tensor::Device;
 use pycno_data::Shard;
 use pycno_distill::{ForwardKl, HeadPair, ObjectiveConfig};
 use pycno_model::{Checkpoint, Decoder};
-use pycno_record::{Recovery, RecoveryStep};
+use pycno_record::{TrainingCurve, TrainingStep};
 use pycno_train::{
-    Gradients, LanguageModel, Objective, StepEvent, StudentOutputs, TrainContext, TrainError, train,
+    Gradients, LanguageModel, Objective, StepEvent, StudentOutputs, TrainContext, TrainError,
+    VERSION, train,
 };
 use pycno_units::{Seed, TokenCount};
 
 use crate::{
-    StudyError,
-    config::RecoverConfig,
+    Numerics, StageKey, StageKind, StudyError,
+    config::{ExportDtype, RecoverConfig},
     family,
+    files::{read_json, write_json},
     model::Model,
     resolve::Study,
     stage::Stage,
-    store::{StageId, read_json, write_json},
     students::{finished, publish},
     texts::Texts,
 };
@@ -26,7 +29,6 @@ const STEPS: &str = "steps.json";
 
 /// What a recovery is made of.
 struct Job<'a> {
-    id: StageId,
     label: String,
     seed: Seed,
     from: &'a Model,
@@ -35,7 +37,7 @@ struct Job<'a> {
     shard: &'a Shard,
 }
 
-/// Trains a student by its recovery config, guided by the teacher.
+/// Trains a student by its recovery config, guided by the teacher or on text alone.
 pub(crate) fn recovered(
     stage: &mut Stage<'_>,
     study: &Study,
@@ -49,35 +51,43 @@ pub(crate) fn recovered(
     let label = format!("{}-recover", from.name);
     let seed = study.config.study.seed.split(&from.name).split("recover");
     let dtype = study.config.export.dtype;
-    let settings = (&config.objective, config.train(), dtype, seed, stage.computer());
-    let id = StageId::new(&label, &settings, &[&from.hash, &teacher.hash, &shard.manifest.hash])?;
-    let job = Job { id, label, seed, from: &from, teacher, config, shard };
-    let folder = if let Some(folder) = stage.store.finished(&job.id) {
-        stage.reused(&job.label)?;
-        folder
-    } else {
-        let (student, steps) = run(stage, &job)?;
-        let prepared = stage.store.prepare(&job.id)?;
+    let job = Job { label, seed, from: &from, teacher, config, shard };
+    let key = job.key(dtype, &stage.numerics)?;
+    let folder = stage.obtain(&job.label, &key, |stage, claim| {
+        let (student, steps) = run(stage, &job, &claim.work()?.join("state"))?;
+        let prepared = claim.prepare()?;
         write_json(&prepared.join(STEPS), &steps)?;
-        let folder = publish(stage, &job.id, &prepared, &student, dtype)?;
-        stage.end(&job.label)?;
-        folder
-    };
-    let steps: Vec<RecoveryStep> = read_json(&folder.join(STEPS))?;
+        publish(claim, &prepared, &student, dtype)
+    })?;
+    let steps: Vec<TrainingStep> = read_json(&folder.join(STEPS))?;
     let tokens = steps.last().map_or(TokenCount(0), |step| step.tokens);
     let objective = in_words(&config.objective);
-    let made_by = format!("recovered: {objective} on {tokens} tokens");
-    let recovery = Recovery { objective, tokens, steps };
+    let verb = if from.from_scratch { "trained" } else { "recovered" };
+    let made_by = format!("{verb}: {objective} on {tokens} tokens");
+    let recovery = TrainingCurve { objective, tokens, steps };
     Ok(Model { recovery: Some(recovery), ..finished(from, &folder, made_by)? })
 }
 
-/// Runs the training loop; what a killed run left in the work folder is taken up again.
+impl Job<'_> {
+    /// What the trained student depends on; the teacher only if it guides.
+    fn key(&self, dtype: ExportDtype, numerics: &Numerics) -> Result<StageKey, StudyError> {
+        let objective = &self.config.objective;
+        let settings = (objective, self.config.train(), dtype, self.seed);
+        let mut inputs = vec![("weights", &*self.from.hash), ("text", &*self.shard.manifest.hash)];
+        if objective.needs_teacher() {
+            inputs.push(("teacher", &*self.teacher.hash));
+        }
+        StageKey::new((StageKind::Recover, VERSION), &settings, &inputs, numerics)
+    }
+}
+
+/// Runs the training loop; what a killed run left in the folder is taken up again.
 fn run(
     stage: &mut Stage<'_>,
     job: &Job<'_>,
-) -> Result<(Checkpoint, Vec<RecoveryStep>), StudyError> {
+    folder: &Path,
+) -> Result<(Checkpoint, Vec<TrainingStep>), StudyError> {
     let objective = StudyObjective::new(&job.config.objective, job.teacher, stage)?;
-    let folder = stage.store.work(&job.id)?.join("state");
     let student = job.from.checkpoint()?;
     stage.begin(&job.label, job.config.tokens.0)?;
     let (watch, events) = (&mut *stage.watch, &mut stage.events);
@@ -91,7 +101,7 @@ fn run(
     let context = TrainContext {
         device: stage.device.clone(),
         seed: job.seed,
-        checkpoint_dir: &folder,
+        checkpoint_dir: folder,
         held_out: None,
         on_step: &mut on_step,
     };
@@ -142,7 +152,11 @@ impl StudyObjective {
                 return Err(StudyError::Study { rule });
             }
         };
-        Ok(Self { name: format!("{} by {}", in_words(config), teacher.hash), guide })
+        let name = match &guide {
+            Guide::Teacher { .. } => format!("{} by {}", in_words(config), teacher.hash),
+            Guide::Text(_) => in_words(config),
+        };
+        Ok(Self { name, guide })
     }
 }
 

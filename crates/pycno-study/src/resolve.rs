@@ -6,7 +6,7 @@ use pycno_density::Ruler;
 use pycno_eval::Task;
 use pycno_model::source::Source;
 
-use crate::{Environment, StudyConfig, StudyError, StudyFile, config::Checkpoint, shipped};
+use crate::{Environment, StudyConfig, StudyError, StudyFile, config::CheckpointSource, shipped};
 
 /// A study ready to run.
 #[derive(Clone, Debug)]
@@ -48,13 +48,15 @@ impl Study {
     /// Opens the teacher, downloading it if it is not in the cache.
     pub(crate) fn open_teacher(&self) -> Result<pycno_model::Checkpoint, StudyError> {
         let source = match &self.config.teacher.checkpoint {
-            Checkpoint::Data(path) => {
+            CheckpointSource::Data(path) => {
                 let folder = self.environment.data_folder(&format!("data:{path}"))?;
                 folder.join(path).display().to_string().parse()?
             }
-            Checkpoint::Elsewhere(Source::Folder(path)) => Source::Folder(self.folder.join(path)),
-            Checkpoint::Elsewhere(Source::Gguf(path)) => Source::Gguf(self.folder.join(path)),
-            Checkpoint::Elsewhere(remote) => remote.clone(),
+            CheckpointSource::Elsewhere(Source::Folder(path)) => {
+                Source::Folder(self.folder.join(path))
+            }
+            CheckpointSource::Elsewhere(Source::Gguf(path)) => Source::Gguf(self.folder.join(path)),
+            CheckpointSource::Elsewhere(remote) => remote.clone(),
         };
         shipped::open(&source, &self.environment.remote())
     }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use pycno_data::Tokenizer;
 use pycno_prune::fingerprint;
-use pycno_record::{EventLog, Record, Role};
+use pycno_record::{EventLog, ModelRole, Record};
 
 use crate::{
-    Environment, RunStore, StudyError, StudyFile, Watcher,
+    Environment, Numerics, RunFolder, Store, StudyError, StudyFile, Watcher,
     model::{Model, Weights},
     plan::planned,
     record::record,
@@ -17,11 +17,13 @@ use crate::{
     students, texts,
 };
 
-/// One execution of a study.
+/// Where one execution of a study takes place.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub struct RunContext {
     /// The run's folder.
     pub root: PathBuf,
+    /// The folder of finished stages, which runs may share.
+    pub store: PathBuf,
     /// The command that repeats it, for the record.
     pub command: String,
     /// Where things are.
@@ -29,12 +31,16 @@ pub struct Run {
 }
 
 /// Runs a study: makes every student, scores all models, weighs them, and leaves `record.json` in the
-/// run's folder. Stages that are already there are not computed again.
+/// run's folder. Stages that the store holds are not computed again.
 ///
 /// # Errors
 ///
 /// A [`StudyError`] that names the stage; finished stages stay, nothing half-made does.
-pub fn run(file: &StudyFile, run: &Run, watch: &mut dyn Watcher) -> Result<Record, StudyError> {
+pub fn run(
+    file: &StudyFile,
+    run: &RunContext,
+    watch: &mut dyn Watcher,
+) -> Result<Record, StudyError> {
     let study = Study::resolve(file, &run.environment)?;
     let teacher = teacher(&study, watch)?;
     let checkpoint = teacher.checkpoint()?;
@@ -44,12 +50,14 @@ pub fn run(file: &StudyFile, run: &Run, watch: &mut dyn Watcher) -> Result<Recor
     let texts = texts::read(&study, tokenizer, checkpoint.spec.max_positions)?;
     watch.end();
 
-    let store = RunStore::open(&run.root)?;
+    let (folder, store) = (RunFolder::open(&run.root)?, Store::open(&run.store)?);
+    let dtype = study.config.compute.dtype;
     let mut stage = Stage {
+        run: &folder,
         store: &store,
         device: run.environment.device.open()?,
-        device_name: run.environment.device,
-        dtype: study.config.compute.dtype,
+        dtype,
+        numerics: Numerics::of(run.environment.device, dtype),
         watch,
         events: EventLog::open(&run.root.join("events.jsonl"))?,
     };
@@ -78,7 +86,7 @@ fn teacher(study: &Study, watch: &mut dyn Watcher) -> Result<Model, StudyError> 
     watch.end();
     Ok(Model {
         name: "teacher".to_owned(),
-        role: Role::Teacher,
+        role: ModelRole::Teacher,
         from: None,
         from_scratch: false,
         made_by: vec![format!("loaded: {source}")],

@@ -1,22 +1,23 @@
-//! The evaluation stage: every model on every task, item by item.
+//! The evaluation stages: every model on every task, item by item. A task is a stage of its own, so that what one
+//! study has asked another need not ask again, and so that no score depends on which other tasks are asked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pycno_data::Tokenizer;
-use pycno_eval::{EvalOptions, Journal, Progress, TaskItems, TaskOutcome, evaluate};
+use pycno_eval::{EvalOptions, Journal, Progress, TaskItems, TaskOutcome, VERSION, evaluate};
 use pycno_model::Decoder;
-use serde::Serialize;
 
 use crate::{
-    StudyError,
+    Numerics, StageKey, StageKind, StudyError,
+    files::{json, read_json},
     model::Model,
     stage::Stage,
-    store::{RunStore, StageId, json, read_json},
+    store::Claim,
     texts::Texts,
     watcher::batches,
 };
 
-const FILE: &str = "outcomes.json";
+const FILE: &str = "outcome.json";
 
 /// Scores one model on all tasks of the study.
 pub(crate) fn score(
@@ -24,59 +25,61 @@ pub(crate) fn score(
     texts: &Texts,
     model: &Model,
 ) -> Result<Vec<TaskOutcome>, StudyError> {
-    let label = format!("{}-eval", model.name);
-    let id = stage_id(stage, texts, model, &label)?;
-    if let Some(outcomes) = earlier(stage.store, &id)? {
-        stage.reused(&label)?;
-        return Ok(outcomes);
-    }
-    let decoder = model.decoder(stage.dtype, &stage.device)?;
-    stage.begin(&label, 0)?;
-    let questions = (&texts.tokenizer, &texts.tasks[..]);
-    let subject = (model.name.as_str(), &decoder);
-    let outcomes = answered((stage.store, &id), subject, questions, &mut batches(stage.watch))?;
-    stage.end(&label)?;
-    Ok(outcomes)
+    let mut opened = None;
+    let mut scored = |items: &TaskItems| {
+        let label = label(&model.name, items);
+        let key = key((&model.hash, &texts.tokenizer), items, &stage.numerics)?;
+        let folder = stage.obtain(&label, &key, |stage, claim| {
+            let decoder = match opened.take() {
+                Some(decoder) => decoder,
+                None => model.decoder(stage.dtype, &stage.device)?,
+            };
+            let decoder = opened.insert(decoder);
+            stage.begin(&label, 0)?;
+            let subject = (model.name.as_str(), &*decoder);
+            let questions = (&texts.tokenizer, items);
+            answered(claim, &key, subject, questions, &mut batches(stage.watch))
+        })?;
+        outcome(&folder)
+    };
+    texts.tasks.iter().map(&mut scored).collect()
 }
 
-/// What an evaluation by an earlier run left.
-pub(crate) fn earlier(
-    store: &RunStore,
-    id: &StageId,
-) -> Result<Option<Vec<TaskOutcome>>, StudyError> {
-    store.finished(id).map(|folder| read_json(&folder.join(FILE))).transpose()
+/// What people see of the stage.
+pub(crate) fn label(model: &str, items: &TaskItems) -> String {
+    format!("{model}-eval-{}", items.task.name)
 }
 
-/// Asks a named model everything and publishes the answers; a journal keeps what a killed run had.
+/// What a model's answers to a task depend on.
+pub(crate) fn key(
+    (weights, tokenizer): (&str, &Tokenizer),
+    items: &TaskItems,
+    numerics: &Numerics,
+) -> Result<StageKey, StudyError> {
+    let inputs = [("weights", weights), ("tokenizer", tokenizer.hash())];
+    StageKey::new((StageKind::Eval, VERSION), &items.identity(), &inputs, numerics)
+}
+
+/// Asks a named model a task and publishes the answers; a journal keeps what a killed run had.
 pub(crate) fn answered(
-    (store, id): (&RunStore, &StageId),
+    claim: Claim<'_>,
+    key: &StageKey,
     (name, model): (&str, &Decoder),
-    (tokenizer, tasks): (&Tokenizer, &[TaskItems]),
+    (tokenizer, items): (&Tokenizer, &TaskItems),
     on_batch: &mut dyn FnMut(Progress),
-) -> Result<Vec<TaskOutcome>, StudyError> {
-    let path = store.work(id)?.join("journal.jsonl");
-    let journal = Journal { path, key: id.hash().to_owned() };
+) -> Result<PathBuf, StudyError> {
+    let path = claim.work()?.join("journal.jsonl");
+    let journal = Journal { path, key: key.hash().to_owned() };
     let options = EvalOptions { journal: Some(journal), ..EvalOptions::default() };
     let failed = |source| StudyError::Eval { model: name.to_owned(), source: Box::new(source) };
+    let tasks = std::slice::from_ref(items);
     let outcomes = evaluate(model, tokenizer, tasks, &options, on_batch).map_err(failed)?;
-    store.publish_file(id, FILE, &json(Path::new(FILE), &outcomes)?)?;
-    Ok(outcomes)
+    claim.publish_file(FILE, &json(Path::new(FILE), &outcomes)?)
 }
 
-/// What answers depend on besides the model: version and prompts of each task, and what a limit leaves of a text.
-pub(crate) fn asked(tasks: &[TaskItems]) -> impl Serialize + '_ {
-    tasks
-        .iter()
-        .map(|items| (&items.task, items.window_limit, &items.prompts_hash, &items.file_sha256))
-        .collect::<Vec<_>>()
-}
-
-fn stage_id(
-    stage: &Stage<'_>,
-    texts: &Texts,
-    model: &Model,
-    label: &str,
-) -> Result<StageId, StudyError> {
-    let settings = (asked(&texts.tasks), stage.computer());
-    StageId::new(label, &settings, &[&model.hash, texts.tokenizer.hash()])
+/// The outcome in a finished stage.
+pub(crate) fn outcome(folder: &Path) -> Result<TaskOutcome, StudyError> {
+    let path = folder.join(FILE);
+    let [outcome]: [TaskOutcome; 1] = read_json(&path)?;
+    Ok(outcome)
 }

@@ -9,12 +9,12 @@ use pycno_model::{
     hf::{self, SaveDtype},
     source::Source,
 };
-use pycno_prune::{Provenance, PruneConfig, Statistics, fingerprint, plan, slice};
+use pycno_prune::{MeasuredOn, PruneConfig, Statistics, fingerprint, plan, slice};
 use pycno_record::{TaskScore, atomic};
 use pycno_units::Seed;
 
 use crate::{
-    Environment, StudyError, Watcher, shipped, statistics, store::write_json, watcher::batches,
+    Environment, StudyError, Watcher, files::write_json, shipped, statistics, watcher::batches,
 };
 
 /// What to prune, how, and where it goes.
@@ -88,7 +88,7 @@ fn measure(
     let calibration = packed.slice(Role::Calibration, slice)?;
     let device = environment.device.open()?;
     let decoder = Decoder::new(checkpoint, &device)?;
-    let provenance = Provenance {
+    let provenance = MeasuredOn {
         checkpoint: fingerprint(checkpoint),
         calibration: calibration.manifest.hash.clone(),
     };

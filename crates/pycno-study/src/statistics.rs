@@ -2,13 +2,13 @@
 
 use pycno_data::{Batch, Shard};
 use pycno_model::Decoder;
-use pycno_prune::{Provenance, PruneError, Statistics};
+use pycno_prune::{MeasuredOn, PruneError, Statistics, statistics::VERSION};
 
-use crate::{StudyError, model::Model, stage::Stage, store::StageId};
+use crate::{StageKey, StageKind, StudyError, model::Model, stage::Stage};
 
 const FILE: &str = "statistics.json";
 
-/// Sequences a forward pass.
+/// Sequences per forward pass.
 const BATCH: usize = 8;
 
 /// The statistics of a model, from an earlier run if there are any.
@@ -17,35 +17,41 @@ pub(crate) fn statistics(
     model: &Model,
     calibration: &Shard,
 ) -> Result<Statistics, StudyError> {
-    let provenance = Provenance {
+    let label = format!("{}-statistics", model.name);
+    let key = key(stage, model, calibration)?;
+    let provenance = MeasuredOn {
         checkpoint: model.hash.clone(),
         calibration: calibration.manifest.hash.clone(),
     };
-    let label = format!("{}-statistics", model.name);
-    let device = stage.computer();
-    let id = StageId::new(&label, &device, &[&provenance.checkpoint, &provenance.calibration])?;
     let failed = |source| StudyError::Prune { student: model.name.clone(), source };
-    if let Some(folder) = stage.store.finished(&id) {
-        stage.reused(&label)?;
-        let path = folder.join(FILE);
-        let json =
-            std::fs::read_to_string(&path).map_err(|source| StudyError::Read { path, source })?;
-        return Statistics::from_json(&json, &provenance).map_err(failed);
-    }
-    stage.begin(&label, calibration.sequences.len() as u64)?;
-    let decoder = model.decoder(stage.dtype, &stage.device)?;
-    let statistics =
-        measure(&decoder, provenance, calibration, &mut |done| stage.watch.advance(done, ""))
-            .map_err(failed)?;
-    stage.store.publish_file(&id, FILE, statistics.to_json().as_bytes())?;
-    stage.end(&label)?;
-    Ok(statistics)
+    let folder = stage.obtain(&label, &key, |stage, claim| {
+        stage.begin(&label, calibration.sequences.len() as u64)?;
+        let decoder = model.decoder(stage.dtype, &stage.device)?;
+        let mut advance = |done| stage.watch.advance(done, "");
+        let measured =
+            measure(&decoder, provenance.clone(), calibration, &mut advance).map_err(failed)?;
+        claim.publish_file(FILE, measured.to_json().as_bytes())
+    })?;
+    let path = folder.join(FILE);
+    let json =
+        std::fs::read_to_string(&path).map_err(|source| StudyError::Read { path, source })?;
+    Statistics::from_json(&json, &provenance).map_err(failed)
+}
+
+/// What the statistics of a model depend on.
+pub(crate) fn key(
+    stage: &Stage<'_>,
+    model: &Model,
+    calibration: &Shard,
+) -> Result<StageKey, StudyError> {
+    let inputs = [("weights", &*model.hash), ("calibration", &*calibration.manifest.hash)];
+    StageKey::new((StageKind::Statistics, VERSION), &(), &inputs, &stage.numerics)
 }
 
 /// Runs the decoder over the calibration sequences; `advance` hears how many are done.
 pub(crate) fn measure(
     decoder: &Decoder,
-    provenance: Provenance,
+    provenance: MeasuredOn,
     calibration: &Shard,
     advance: &mut dyn FnMut(u64),
 ) -> Result<Statistics, PruneError> {

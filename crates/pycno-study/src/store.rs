@@ -1,194 +1,249 @@
-//! The run's folder: finished stages by hash, work in progress aside, one writer at a time.
+//! Finished stages by key, work in progress aside. Studies share a store: what one has computed, another finds.
 //!
-//! A stage is identified by a hash of its config, its inputs' hashes and the record format, so a
-//! finished one is never computed again and a stale one is never used.
+//! `stages/KIND-HASH` is a finished stage with its `key.json`; it is renamed into place whole and never changed.
+//! `work/KIND-HASH` is one in progress; what a killed process left there is taken up again. Whoever is at it holds a
+//! lock on `locks/KIND-HASH`, an empty file that stays, since removing a file that others may be about to lock would
+//! let two of them in.
 
 use std::{
     fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
 use pycno_record::atomic;
-use serde::{Serialize, de::DeserializeOwned};
 
-use crate::StudyError;
+use crate::{StageKey, StudyError};
 
-/// What a stage is known by.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct StageId {
-    label: String,
-    hash: String,
+/// What was hashed to name a stage, beside its result.
+const KEY: &str = "key.json";
+
+/// A folder of stages that any number of processes may use at once.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
 }
 
-/// A run's folder, locked for this process.
+/// A stage's result, or the right to make it.
 #[derive(Debug)]
-pub struct RunStore {
-    root: PathBuf,
+pub enum Claimed<'a> {
+    /// The folder of the finished stage.
+    Finished(PathBuf),
+    /// No other process makes it while this is held.
+    Claim(Claim<'a>),
+}
+
+/// The right to make one stage.
+#[derive(Debug)]
+pub struct Claim<'a> {
+    store: &'a Store,
+    key: &'a StageKey,
     // Held open: the lock goes when the process does, killed or not.
     _lock: File,
 }
 
-impl StageId {
-    /// Hashes what the stage's result depends on; `label` is for people.
+impl Store {
+    /// Opens or makes a store.
     ///
     /// # Errors
     ///
-    /// [`StudyError::Study`] if the config cannot be written as JSON (a `NaN` in it).
-    pub fn new(label: &str, config: &impl Serialize, inputs: &[&str]) -> Result<Self, StudyError> {
-        let text = serde_json::to_string(&(pycno_record::FORMAT, label, config, inputs))
-            .map_err(|error| StudyError::Study { rule: format!("stage {label}: {error}") })?;
-        let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
-        Ok(Self { label: label.to_owned(), hash })
-    }
-
-    /// The hash, for stages that build on this one.
-    pub fn hash(&self) -> &str {
-        &self.hash
-    }
-
-    /// The folder's name: label and the first 12 digits of the hash.
-    pub fn folder(&self) -> String {
-        format!("{}-{}", self.label, &self.hash[..12])
-    }
-}
-
-impl RunStore {
-    /// Opens or makes a run's folder and locks it.
-    ///
-    /// # Errors
-    ///
-    /// [`StudyError::Locked`] if another process has it, [`StudyError::WriteFile`] if it cannot be made.
+    /// [`StudyError::WriteFile`] if its folders cannot be made.
     pub fn open(root: &Path) -> Result<Self, StudyError> {
-        for folder in [root.join("stages"), root.join("work")] {
-            fs::create_dir_all(&folder)
-                .map_err(|source| StudyError::WriteFile { path: folder, source })?;
+        for name in ["stages", "work", "locks"] {
+            make_folder(&root.join(name))?;
         }
-        let path = root.join("lock");
-        let lock = File::create(&path)
-            .map_err(|source| StudyError::WriteFile { path: path.clone(), source })?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { root: root.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(StudyError::Locked { path: root.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(StudyError::WriteFile { path, source }),
-        }
-    }
-
-    /// The run's folder.
-    pub fn root(&self) -> &Path {
-        &self.root
+        Ok(Self { root: root.to_owned() })
     }
 
     /// The folder of a finished stage, or `None`.
-    pub fn finished(&self, id: &StageId) -> Option<PathBuf> {
-        let path = self.root.join("stages").join(id.folder());
+    pub fn finished(&self, key: &StageKey) -> Option<PathBuf> {
+        let path = self.stage(key);
         path.is_dir().then_some(path)
     }
 
-    /// A folder for a stage in progress; what a killed run left in it is still there.
+    /// Finds a stage's result or claims it; `waiting` is called once before waiting for another process that
+    /// is making it.
+    ///
+    /// # Errors
+    ///
+    /// [`StudyError::WriteFile`] if it cannot be locked.
+    pub fn claim<'a>(
+        &'a self,
+        key: &'a StageKey,
+        waiting: impl FnOnce(),
+    ) -> Result<Claimed<'a>, StudyError> {
+        if let Some(folder) = self.finished(key) {
+            return Ok(Claimed::Finished(folder));
+        }
+        let lock = self.lock(key, waiting)?;
+        // Whoever had the lock before may have finished the stage.
+        Ok(self.finished(key).map_or_else(
+            || Claimed::Claim(Claim { store: self, key, _lock: lock }),
+            Claimed::Finished,
+        ))
+    }
+
+    fn lock(&self, key: &StageKey, waiting: impl FnOnce()) -> Result<File, StudyError> {
+        let path = self.root.join("locks").join(key.folder());
+        let failed = |source| StudyError::WriteFile { path: path.clone(), source };
+        let lock = File::create(&path).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                waiting();
+                lock.lock().map_err(failed)?;
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        Ok(lock)
+    }
+
+    fn stage(&self, key: &StageKey) -> PathBuf {
+        self.root.join("stages").join(key.folder())
+    }
+}
+
+impl Claim<'_> {
+    /// A folder for work in progress; what a killed process left in it is still there.
     ///
     /// # Errors
     ///
     /// [`StudyError::WriteFile`] if it cannot be made.
-    pub fn work(&self, id: &StageId) -> Result<PathBuf, StudyError> {
-        let path = self.root.join("work").join(id.folder());
-        fs::create_dir_all(&path)
-            .map_err(|source| StudyError::WriteFile { path: path.clone(), source })?;
+    pub fn work(&self) -> Result<PathBuf, StudyError> {
+        let path = self.store.root.join("work").join(self.key.folder());
+        make_folder(&path)?;
         Ok(path)
     }
 
-    /// Makes a prepared folder the finished stage, in one step, and drops the rest of its work.
-    ///
-    /// # Errors
-    ///
-    /// [`StudyError::Record`] or [`StudyError::WriteFile`] on a full or failing disk; nothing half-made stays.
-    pub fn publish(&self, id: &StageId, prepared: &Path) -> Result<PathBuf, StudyError> {
-        let done = self.root.join("stages").join(id.folder());
-        atomic::publish_dir(prepared, &done)?;
-        let work = self.root.join("work").join(id.folder());
-        if work.is_dir() {
-            fs::remove_dir_all(&work)
-                .map_err(|source| StudyError::WriteFile { path: work, source })?;
-        }
-        Ok(done)
-    }
-
-    /// An empty folder to prepare a stage's result in.
+    /// An empty folder to prepare the result in.
     ///
     /// # Errors
     ///
     /// [`StudyError::WriteFile`] if it cannot be emptied or made.
-    pub fn prepare(&self, id: &StageId) -> Result<PathBuf, StudyError> {
-        let prepared = self.work(id)?.join("prepared");
-        let failed = |source| StudyError::WriteFile { path: prepared.clone(), source };
-        if prepared.is_dir() {
-            fs::remove_dir_all(&prepared).map_err(failed)?;
-        }
-        fs::create_dir_all(&prepared).map_err(failed)?;
+    pub fn prepare(&self) -> Result<PathBuf, StudyError> {
+        let prepared = self.work()?.join("prepared");
+        remove_folder(&prepared)?;
+        make_folder(&prepared)?;
         Ok(prepared)
+    }
+
+    /// Makes the prepared folder the finished stage, in one step, and drops the rest of its work.
+    ///
+    /// # Errors
+    ///
+    /// [`StudyError::Record`] or [`StudyError::WriteFile`] on a full or failing disk; nothing half-made stays.
+    pub fn publish(self, prepared: &Path) -> Result<PathBuf, StudyError> {
+        atomic::write_file(&prepared.join(KEY), self.key.document().as_bytes())?;
+        let done = self.store.stage(self.key);
+        atomic::publish_dir(prepared, &done)?;
+        self.forget()?;
+        Ok(done)
     }
 
     /// Publishes a stage whose result is one file.
     ///
     /// # Errors
     ///
-    /// As [`RunStore::publish`].
-    pub fn publish_file(
-        &self,
-        id: &StageId,
-        file: &str,
-        bytes: &[u8],
-    ) -> Result<PathBuf, StudyError> {
-        let prepared = self.prepare(id)?;
+    /// As [`Claim::publish`].
+    pub fn publish_file(self, file: &str, bytes: &[u8]) -> Result<PathBuf, StudyError> {
+        let prepared = self.prepare()?;
         atomic::write_file(&prepared.join(file), bytes)?;
-        self.publish(id, &prepared)
+        self.publish(&prepared)
+    }
+
+    /// Drops the work in progress.
+    ///
+    /// # Errors
+    ///
+    /// [`StudyError::WriteFile`] if it cannot be removed.
+    pub fn forget(self) -> Result<(), StudyError> {
+        remove_folder(&self.store.root.join("work").join(self.key.folder()))
     }
 }
 
-/// A value as the bytes of a JSON file; `path` is for messages.
-pub(crate) fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, StudyError> {
-    serde_json::to_vec_pretty(value)
-        .map_err(|source| StudyError::Stage { path: path.to_owned(), source })
+fn make_folder(path: &Path) -> Result<(), StudyError> {
+    fs::create_dir_all(path)
+        .map_err(|source| StudyError::WriteFile { path: path.to_owned(), source })
 }
 
-/// Writes a value as JSON, whole or not at all.
-pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StudyError> {
-    Ok(atomic::write_file(path, &json(path, value)?)?)
-}
-
-/// Reads a stage's JSON file.
-pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, StudyError> {
-    let bytes =
-        fs::read(path).map_err(|source| StudyError::Read { path: path.to_owned(), source })?;
-    serde_json::from_slice(&bytes)
-        .map_err(|source| StudyError::Stage { path: path.to_owned(), source })
+fn remove_folder(path: &Path) -> Result<(), StudyError> {
+    match fs::remove_dir_all(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(StudyError::WriteFile { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
-    #[test]
-    fn a_stage_is_found_only_under_the_same_config_and_inputs() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = RunStore::open(folder.path()).unwrap();
-        let id = StageId::new("eval", &("limit", 5), &["abc"]).unwrap();
-        assert!(store.finished(&id).is_none());
-        let done = store.publish_file(&id, "x.json", b"[1, 2]").unwrap();
-        assert_eq!(store.finished(&id), Some(done.clone()));
-        assert_eq!(read_json::<Vec<u32>>(&done.join("x.json")).unwrap(), [1, 2]);
-        for other in [
-            StageId::new("eval", &("limit", 6), &["abc"]).unwrap(),
-            StageId::new("eval", &("limit", 5), &["abd"]).unwrap(),
-        ] {
-            assert!(store.finished(&other).is_none());
+    use pycno_model::ComputeDtype;
+
+    use super::*;
+    use crate::{DeviceName, Numerics, StageKind};
+
+    fn key(limit: usize) -> StageKey {
+        let numerics = Numerics::of(DeviceName::FLEX, ComputeDtype::F32);
+        StageKey::new((StageKind::Eval, 1), &("limit", limit), &[], &numerics).unwrap()
+    }
+
+    #[track_caller]
+    fn claimed<'a>(store: &'a Store, key: &'a StageKey) -> Claim<'a> {
+        match store.claim(key, || panic!("nobody else is here")).unwrap() {
+            Claimed::Claim(claim) => claim,
+            Claimed::Finished(path) => panic!("{} is there", path.display()),
         }
     }
 
     #[test]
-    fn a_second_writer_is_told_so() {
+    fn a_stage_is_made_once_and_found_by_every_store_at_the_same_place() {
         let folder = tempfile::tempdir().unwrap();
-        let _first = RunStore::open(folder.path()).unwrap();
-        let error = RunStore::open(folder.path()).unwrap_err();
-        assert!(matches!(error, StudyError::Locked { .. }), "{error}");
+        let (store, key) = (Store::open(folder.path()).unwrap(), key(5));
+        assert_eq!(store.finished(&key), None);
+        let done = claimed(&store, &key).publish_file("x.json", b"[1, 2]").unwrap();
+        assert_eq!(fs::read(done.join("x.json")).unwrap(), b"[1, 2]");
+        assert_eq!(fs::read_to_string(done.join(KEY)).unwrap(), key.document());
+
+        let other = Store::open(folder.path()).unwrap();
+        assert_eq!(other.finished(&key), Some(done));
+        assert!(matches!(other.claim(&key, || ()).unwrap(), Claimed::Finished(_)));
+        assert_eq!(other.finished(&self::key(6)), None);
+        assert_eq!(fs::read_dir(folder.path().join("work")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn work_in_progress_is_taken_up_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, key) = (Store::open(folder.path()).unwrap(), key(5));
+        let claim = claimed(&store, &key);
+        fs::write(claim.work().unwrap().join("journal"), b"half").unwrap();
+        drop(claim);
+        let again = claimed(&store, &key);
+        assert_eq!(fs::read(again.work().unwrap().join("journal")).unwrap(), b"half");
+        again.forget().unwrap();
+        assert_eq!(fs::read_dir(folder.path().join("work")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn who_comes_second_waits_and_finds_the_result() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, key) = (Store::open(folder.path()).unwrap(), key(5));
+        let claim = claimed(&store, &key);
+        let (waited, publish) = (AtomicBool::new(false), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let waiting = || {
+                    waited.store(true, Ordering::SeqCst);
+                    publish.wait();
+                };
+                matches!(store.claim(&key, waiting).unwrap(), Claimed::Finished(_))
+            });
+            publish.wait();
+            claim.publish_file("x.json", b"1").unwrap();
+            assert!(second.join().unwrap());
+        });
+        assert!(waited.load(Ordering::SeqCst));
     }
 }

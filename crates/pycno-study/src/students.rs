@@ -1,24 +1,24 @@
 //! Students: each made from the teacher or from an earlier student, by pruning, recovery or both.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pycno_model::{
     Checkpoint,
     hf::{self, SaveDtype},
     initial,
 };
-use pycno_prune::{PruneConfig, fingerprint, plan, slice};
-use pycno_record::{Role, atomic};
+use pycno_prune::{PLAN_FORMAT, PruneConfig, fingerprint, plan, slice};
+use pycno_record::{ModelRole, atomic};
 
 use crate::{
-    StudyError,
+    StageKey, StageKind, StudyError,
     config::{ExportDtype, FromScratchConfig, StudentConfig},
     model::{Model, Weights},
     recover::recovered,
     resolve::Study,
     stage::Stage,
-    statistics::statistics,
-    store::StageId,
+    statistics,
+    store::Claim,
     texts::Texts,
 };
 
@@ -39,7 +39,7 @@ pub(crate) fn make(
     };
     let mut made = Model {
         name: student.name.clone(),
-        role: Role::Student,
+        role: ModelRole::Student,
         from: student.from.clone(),
         from_scratch: student.from_scratch.is_some(),
         recovery: None,
@@ -90,36 +90,33 @@ fn pruned(
     let failed = |source| StudyError::Prune { student: from.name.clone(), source };
     let label = format!("{}-prune", from.name);
     let export = study.config.export.dtype;
-    let calibration = &texts.calibration.manifest.hash;
-    let settings = (config, export, stage.computer());
-    let id = StageId::new(&label, &settings, &[&from.hash, calibration])?;
-    let made_by = format!("pruned: {}", in_words(config));
-    if let Some(folder) = stage.store.finished(&id) {
-        stage.reused(&label)?;
-        return finished(from, &folder, made_by);
-    }
-    let measured = statistics(stage, &from, &texts.calibration)?;
-    stage.begin(&label, 1)?;
-    let checkpoint = from.checkpoint()?;
-    let plan = plan(config, &measured, &checkpoint.spec).map_err(failed)?;
-    let student = slice(&checkpoint, &plan).map_err(failed)?;
-    let prepared = stage.store.prepare(&id)?;
-    atomic::write_file(&prepared.join("plan.json"), plan.to_json().as_bytes())?;
-    let folder = publish(stage, &id, &prepared, &student, export)?;
-    stage.end(&label)?;
-    finished(from, &folder, made_by)
+    let measured_by = statistics::key(stage, &from, &texts.calibration)?;
+    let inputs = [("weights", from.hash.as_str()), ("statistics", measured_by.hash())];
+    let settings = (config, export, PLAN_FORMAT);
+    let kind = (StageKind::Prune, config.version());
+    let key = StageKey::new(kind, &settings, &inputs, &stage.numerics)?;
+    let folder = stage.obtain(&label, &key, |stage, claim| {
+        let measured = statistics::statistics(stage, &from, &texts.calibration)?;
+        stage.begin(&label, 1)?;
+        let checkpoint = from.checkpoint()?;
+        let plan = plan(config, &measured, &checkpoint.spec).map_err(failed)?;
+        let student = slice(&checkpoint, &plan).map_err(failed)?;
+        let prepared = claim.prepare()?;
+        atomic::write_file(&prepared.join("plan.json"), plan.to_json().as_bytes())?;
+        publish(claim, &prepared, &student, export)
+    })?;
+    finished(from, &folder, format!("pruned: {}", in_words(config)))
 }
 
 /// Writes the student beside what is already prepared and publishes the stage.
 pub(crate) fn publish(
-    stage: &Stage<'_>,
-    id: &StageId,
+    claim: Claim<'_>,
     prepared: &Path,
     student: &Checkpoint,
     dtype: ExportDtype,
-) -> Result<std::path::PathBuf, StudyError> {
+) -> Result<PathBuf, StudyError> {
     hf::write(student, &prepared.join(MODEL), save_dtype(dtype))?;
-    stage.store.publish(id, prepared)
+    claim.publish(prepared)
 }
 
 /// The model in a finished stage. What was exported is what counts from here on.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pycno_density::{Compared, Evidence, RulerDraws, Subject, TaskItems, Weighed};
+use pycno_density::{Compared, Evidence, ItemResults, RulerDraws, Subject, Weighed};
 use pycno_eval::TaskOutcome;
 use pycno_record::Weighing;
 use pycno_units::ParamCount;
@@ -42,8 +42,8 @@ fn subject(model: &Scored<'_>, tasks: &[&str]) -> Subject {
 }
 
 /// Strata count only where a task has them.
-pub(crate) fn task_items(outcome: &TaskOutcome) -> TaskItems {
-    TaskItems {
+pub(crate) fn task_items(outcome: &TaskOutcome) -> ItemResults {
+    ItemResults {
         task: outcome.task.clone(),
         metric: outcome.metric.name().to_owned(),
         results: outcome.items.iter().map(|item| item.score).collect(),

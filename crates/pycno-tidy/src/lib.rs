@@ -11,6 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod adapters;
 pub mod ascii;
 mod breach;
 pub mod code;
@@ -25,6 +26,7 @@ pub mod origin;
 pub mod safety;
 pub mod shortcuts;
 pub mod tree;
+pub mod types;
 pub mod words;
 
 pub use breach::Breach;

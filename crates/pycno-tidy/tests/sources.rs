@@ -1,8 +1,8 @@
-//! Rules that look at one file at a time.
+//! Rules that look at sources and documents, one file at a time but for the names of types.
 
 use std::io;
 
-use pycno_tidy::{ascii, facade, head, length, origin, shortcuts, tree, words};
+use pycno_tidy::{adapters, ascii, facade, head, length, origin, shortcuts, tree, types, words};
 
 #[test]
 fn sources_configs_and_documents_are_ascii() -> io::Result<()> {
@@ -49,6 +49,19 @@ fn no_file_names_the_machine_or_a_registry_host() -> io::Result<()> {
 #[test]
 fn words_are_the_glossarys() -> io::Result<()> {
     let found = tree::hold(words::breaches)?;
+    assert!(found.is_empty(), "{found}");
+    Ok(())
+}
+
+#[test]
+fn a_public_type_has_a_name_of_its_own() -> io::Result<()> {
+    assert_eq!(types::breaches(&tree::files(&tree::root())?), []);
+    Ok(())
+}
+
+#[test]
+fn names_of_others_stay_in_their_adapters() -> io::Result<()> {
+    let found = tree::hold(adapters::breaches)?;
     assert!(found.is_empty(), "{found}");
     Ok(())
 }

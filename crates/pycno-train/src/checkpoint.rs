@@ -14,7 +14,7 @@ use std::{
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use pycno_data::hash::sha256_hex;
 use pycno_model::Decoder;
-use pycno_record::RecoveryStep;
+use pycno_record::TrainingStep;
 use safetensors::{Dtype, SafeTensors, View};
 use sha2::{Digest as _, Sha256};
 
@@ -35,7 +35,7 @@ const SECOND: &str = "second/";
 pub(crate) struct State {
     pub(crate) student: Decoder,
     pub(crate) optimizer: Optimizer,
-    pub(crate) steps: Vec<RecoveryStep>,
+    pub(crate) steps: Vec<TrainingStep>,
 }
 
 /// Writes a run's state, then removes older ones; a failure leaves those as they were.
@@ -119,7 +119,7 @@ fn head(
     bytes: &[u8],
     path: &Path,
     (run, file): (&str, &SafeTensors<'_>),
-) -> Result<Vec<RecoveryStep>, TrainError> {
+) -> Result<Vec<TrainingStep>, TrainError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|source| TrainError::Format {
         action: "read",
         path: path.to_owned(),
@@ -154,7 +154,7 @@ struct Tensors<'a> {
 impl Tensors<'_> {
     fn weights(&self, student: Decoder) -> Result<Decoder, TrainError> {
         let mut problem = None;
-        let student = parameters::replaced(student, &mut |path, _, old| {
+        let student = parameters::replaced(student, &mut |path, old| {
             let found = self.flat(&format!("{WEIGHT}{path}"), old.dims()[0]);
             found.unwrap_or_else(|error| {
                 problem.get_or_insert(error);

@@ -1,4 +1,4 @@
-//! The settings of a recovery.
+//! The settings of a training run.
 
 use std::num::{NonZeroU64, NonZeroUsize};
 

@@ -1,4 +1,4 @@
-//! What can stop a recovery.
+//! What can stop a training run.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use pycno_model::ModelError;
 use pycno_units::TokenCount;
 use safetensors::SafeTensorError;
 
-/// A recovery that cannot start or go on.
+/// A training run that cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {

@@ -1,5 +1,5 @@
-//! Recovery: a student, packed text and an [`Objective`] in, a trained student out; the loop does not know
-//! what it minimizes.
+//! Training, from scratch or after pruning: a student, packed text and an [`Objective`] in, a trained student out;
+//! the loop does not know what it minimizes.
 //!
 //! The body runs under autodiff, the head does not: the objective sees plain hidden states and returns
 //! their gradient and the head's, so that logits never exist all at once. A run that is killed and
@@ -14,13 +14,18 @@ mod error;
 pub mod objective;
 mod optimizer;
 mod parameters;
-mod recover;
 pub mod schedule;
+mod training;
+
+/// Version of the training loop; raised whenever a change of it moves a trained model's bits or the files a stage
+/// leaves.
+pub const VERSION: u32 = 1;
 
 pub use config::{LearningRate, NormLimit, Phase, Share, SpikeLimit, TrainConfig, WeightDecay};
 pub use error::TrainError;
 pub use objective::{Gradients, LanguageModel, Objective, StudentOutputs};
-pub use recover::{
-    HeldOut, Recovered, StepEvent, TrainContext, Training, held_out_loss, train, train_branches,
-};
 pub use schedule::Schedule;
+pub use training::{
+    HeldOut, StepEvent, TrainContext, TrainedStudent, Training, held_out_loss, train,
+    train_branches,
+};

@@ -1,4 +1,4 @@
-//! What a recovery minimizes.
+//! What training minimizes.
 
 use std::collections::BTreeMap;
 

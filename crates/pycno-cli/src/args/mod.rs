@@ -115,14 +115,36 @@ pub(crate) struct Places {
     pub(crate) threads: Option<NonZeroUsize>,
 }
 
+/// Where a run leaves what it makes.
 #[derive(Args, Debug)]
+pub(crate) struct RunPlaces {
+    /// Folder of the run: record, report, and a link to every model and result; `runs/NAME` if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    /// Folder of finished stages, which runs share: what is in it is not computed again. What `PYCNO_STORE` names
+    /// if not given, else `runs/store`, or `store` inside the folder given by --run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = RUN_EXAMPLES)]
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) study: StudyArguments,
-    /// Folder of the run; `runs/NAME` if not given. Finished stages in it are not computed again.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) run: RunPlaces,
 }
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  pycno run study.toml
+  pycno run study.toml --set student.0.recover.tokens=8M --run runs/longer --store runs/store
+  pycno run study.toml --data DATA --device wgpu
+
+A study that was stopped goes on where it was. The second study on a teacher finds its statistics and scores in
+the store, and a student whose settings did not change is not made again. Every model is a Hugging Face folder:
+RUN/stages/NAME-prune/model, RUN/stages/NAME-recover/model.";
 
 #[derive(Args, Debug)]
 #[command(after_help = TRAIN_EXAMPLES)]
@@ -132,9 +154,8 @@ pub(crate) struct TrainArguments {
     /// Change a setting: `train.budgets=["1M"]`; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Folder of the run; `runs/NAME` if not given. What is finished in it is not computed again.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) run: RunPlaces,
     /// Sizes trained at a time, each on its share of the threads; as many as threads if not given. No
     /// result depends on it.
     #[arg(long, value_name = "N")]
@@ -148,7 +169,7 @@ Examples:
   pycno train experiments/lab-ladder/family.toml
   pycno train family.toml --set 'train.budgets=[\"1M\"]' --run runs/short --threads 2
 
-Every model is a Hugging Face folder under RUN/stages; RUN/runs.csv is what `pycno ruler fit` reads. A run
+Every model is a Hugging Face folder, RUN/stages/NAME/model; RUN/runs.csv is what `pycno ruler fit` reads. A run
 that was stopped goes on where it was, and ends in the same bytes on the CPU.";
 
 #[derive(Args, Debug)]

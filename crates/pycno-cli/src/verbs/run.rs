@@ -1,9 +1,7 @@
 //! `pycno run`: a whole study.
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
-use pycno_study::{Run, StudyFile};
+use pycno_study::{RunContext, StudyFile};
 
 use super::{report, show};
 use crate::{args::RunArguments, bars::Bars, environment, table, words};
@@ -12,9 +10,10 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let given = &arguments.study;
     let file = StudyFile::read(&given.study, &given.set)?;
     environment::use_threads(given.places.threads.or(file.config.compute.threads))?;
-    let root = arguments.run.clone().unwrap_or_else(|| default_run(&file));
-    let run = Run {
+    let (root, store) = environment::run_and_store(&arguments.run, &file.config.study.name)?;
+    let run = RunContext {
         root: root.clone(),
+        store,
         command: command(arguments),
         environment: environment::of(&given.places)?,
     };
@@ -28,10 +27,6 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         root.join("record.json").display()
     ));
     Ok(())
-}
-
-fn default_run(file: &StudyFile) -> PathBuf {
-    PathBuf::from("runs").join(&file.config.study.name)
 }
 
 /// The command that repeats the run, without the places of this machine.

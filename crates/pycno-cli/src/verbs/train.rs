@@ -1,9 +1,9 @@
 //! `pycno train`: a family of models from scratch.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::num::NonZeroUsize;
 
 use anyhow::Context as _;
-use pycno_study::{FamilyFile, Run, Trained, train_family};
+use pycno_study::{FamilyFile, RunContext, Trained, train_family};
 
 use super::show;
 use crate::{args::TrainArguments, bars::Bars, environment, table};
@@ -12,9 +12,10 @@ pub(crate) fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
     let file = FamilyFile::read(&arguments.family, &arguments.set)?;
     environment::use_threads(arguments.places.threads)?;
     let name = &file.config.family.name;
-    let root = arguments.run.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
-    let run = Run {
+    let (root, store) = environment::run_and_store(&arguments.run, name)?;
+    let run = RunContext {
         root: root.clone(),
+        store,
         command: format!("pycno train {}", arguments.family.display()),
         environment: environment::of(&arguments.places)?,
     };

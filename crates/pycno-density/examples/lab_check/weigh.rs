@@ -4,8 +4,8 @@
 use std::error::Error;
 
 use pycno_density::{
-    Evidence, Interval, ReferenceModel, Ruler, RulerDraws, ScoreError, Subject, TaskScore, Weight,
-    reference_models,
+    Evidence, Interval, ReferenceModel, Ruler, RulerDraws, ScoreError, ScoreSummary, Subject,
+    Weight, reference_models,
 };
 use pycno_units::{ParamCount, Seed, TokenCount};
 
@@ -22,9 +22,9 @@ Written by `cargo run --release -p pycno-density --example lab_check` from `chec
 
 {LAW}The mean of four tasks. A model of the ladder's recipe should weigh 1 when the ruler is read at the model's own tokens; read at
 the ruler's own D0 it should weigh what the law gives its size and tokens (expected). Intervals are 95 %: first that of this one model
-(items and reference runs), then that of its recipe (the luck of a run besides), which is the one that should hold 1, or what is expected.
+(items and reference runs), then its prediction interval over runs (run-to-run variance besides), which should hold 1, or what is expected.
 
-| model | non-embedding | tokens | mean score | density at its own tokens | of the recipe | 1 inside | density at D0 | of the recipe | expected | inside |
+| model | non-embedding | tokens | mean score | density at its own tokens | over runs | 1 inside | density at D0 | over runs | expected | inside |
 |---|---|---|---|---|---|---|---|---|---|---|
 ";
 
@@ -37,15 +37,15 @@ pub(crate) fn page(ruler: &str, table: &str) -> Result<String, Box<dyn Error>> {
     let held = loss.hold_out_error.ok_or("too few sizes to hold one out")?;
     let repeated = loss.repeated.ok_or("no size and token count has two runs")?;
     let law = format!(
-        "Law of the mean: loss against size and tokens R2 {:.4} of runs (of {:.4} that luck leaves) and {:.4} of the means of \
-         runs alike, rms {:.3} {}, of which one run's luck is {:.3}; largest size held out {:+.1} %; score against loss {:.2} \
+        "Law of the mean: loss against size and tokens R2 {:.4} of runs (at most {:.4}, by run-to-run variance) and \
+         {:.4} of the means of runs alike, rms {:.3} {}, standard deviation of a run {:.3}; largest size held out {:+.1} %; score against loss {:.2} \
          points rms.\n\n",
         loss.r_squared,
         repeated.r_squared_limit,
         repeated.r_squared_of_means,
         loss.residual_rms,
         if loss.objective.is_log() { "relative" } else { "nats per token" },
-        repeated.luck,
+        repeated.run_stddev,
         100.0 * held,
         card.score.residual_rms,
     );
@@ -64,10 +64,10 @@ fn summary(rows: &[Row]) -> String {
         rows.iter().filter(|row| holds(row) == Some(true)).count()
     };
     format!(
-        "Intervals of the recipe hold 1 for {} of {n} and the expected density at D0 for {} of {n}; those of the one model, \
-         which know nothing of the luck of its run, for {} and {}.",
-        count(&|row| holds(row.own.density.of_recipe, 1.0)),
-        count(&|row| holds(row.at_d0.density.of_recipe, row.expected)),
+        "Prediction intervals over runs hold 1 for {} of {n} and the expected density at D0 for {} of {n}; those of the one model, \
+         which leave out run-to-run variance, for {} and {}.",
+        count(&|row| holds(row.own.density.over_runs, 1.0)),
+        count(&|row| holds(row.at_d0.density.over_runs, row.expected)),
         count(&|row| holds(Some(row.own.density.interval), 1.0)),
         count(&|row| holds(Some(row.at_d0.density.interval), row.expected)),
     )
@@ -108,16 +108,16 @@ impl Row {
     fn line(&self, name: &str) -> String {
         let Self { params, tokens, own, at_d0, expected } = self;
         let yes = |is: Option<bool>| is.map_or("open", |is| if is { "yes" } else { "no" });
-        let (own_recipe, recipe) = (own.density.of_recipe, at_d0.density.of_recipe);
+        let (own_runs, runs) = (own.density.over_runs, at_d0.density.over_runs);
         format!(
             "| {name} | {params} | {tokens} | {:.1} | {} | {} | {} | {} | {} | {expected:.2} | {} |\n",
             own.score.percent(),
             weight(own),
-            ends(own_recipe),
-            yes(holds(own_recipe, 1.0)),
+            ends(own_runs),
+            yes(holds(own_runs, 1.0)),
             weight(at_d0),
-            ends(recipe),
-            yes(holds(recipe, *expected)),
+            ends(runs),
+            yes(holds(runs, *expected)),
         )
     }
 }
@@ -126,7 +126,11 @@ fn subject(model: &ReferenceModel, params: ParamCount) -> Result<Subject, Box<dy
     let evidence = |task: &str| {
         let score = model.scores.get(task).copied().ok_or("a task without a score")?;
         let error = ScoreError::Items(ITEMS);
-        Ok::<_, Box<dyn Error>>(Evidence::Score(TaskScore { task: task.to_owned(), score, error }))
+        Ok::<_, Box<dyn Error>>(Evidence::Score(ScoreSummary {
+            task: task.to_owned(),
+            score,
+            error,
+        }))
     };
     let tasks = TASKS.into_iter().map(evidence).collect::<Result<_, _>>()?;
     Ok(Subject { name: model.name.clone(), params, tasks })

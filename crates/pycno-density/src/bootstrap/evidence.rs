@@ -6,21 +6,21 @@ use rand_distr::{Distribution as _, Normal};
 use super::generator;
 use crate::{
     DensityError, TaskSpec,
-    items::{Items, TaskItems},
+    items::{ItemResults, Items},
 };
 
 /// What is known of a model on one task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Evidence {
     /// The result of every item.
-    Items(TaskItems),
+    Items(ItemResults),
     /// A score, and its standard error where known.
-    Score(TaskScore),
+    Score(ScoreSummary),
 }
 
 /// A score without its items.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TaskScore {
+pub struct ScoreSummary {
     /// Name of the task, as on the ruler.
     pub task: String,
     /// The score.
@@ -58,8 +58,8 @@ pub(crate) enum Known {
     Score { percent: f64, stderr: Option<f64> },
 }
 
-impl From<TaskItems> for Evidence {
-    fn from(items: TaskItems) -> Self {
+impl From<ItemResults> for Evidence {
+    fn from(items: ItemResults) -> Self {
         Self::Items(items)
     }
 }
@@ -74,7 +74,7 @@ impl Evidence {
     }
 }
 
-impl TaskScore {
+impl ScoreSummary {
     /// Standard error in percent points: given, or that of a share of right items, with two more
     /// right and two more wrong (Agresti and Coull 1998), so that 0 of 20 is not taken for certain.
     fn stderr(&self) -> Result<Option<f64>, DensityError> {

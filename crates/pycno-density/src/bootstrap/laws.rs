@@ -6,14 +6,14 @@ use pycno_units::Seed;
 use rayon::prelude::*;
 
 use super::{
-    luck::Scatter,
+    run_variance::Scatter,
     wild::{Drawn, Wild},
 };
 use crate::{
     DensityError, LossConstants, ScoreLaw, SizePoint,
     constants::{Constants, SigmoidConstants},
     fit::{
-        Fit, Form, LossData, Objective, Observation, centered, loss_constants, score_constants,
+        Fit, FitObjective, Form, LossData, Observation, centered, loss_constants, score_constants,
         score_theta, size_constants, size_theta,
     },
     law::{ChinchillaLaw, DensingLossLaw, SigmoidLaw, SizeSigmoidLaw},
@@ -137,7 +137,7 @@ fn direct(
     };
     let data = sizes.iter().map(observation).collect();
     let clusters = sizes.iter().map(|(cluster, _)| Some(cluster.clone())).collect();
-    let fit = Fit { law, data, objective: Objective::Squares, theta, others: Vec::new() };
+    let fit = Fit { law, data, objective: FitObjective::Squares, theta, others: Vec::new() };
     Wild::new(fit, clusters)
 }
 
@@ -176,7 +176,7 @@ fn scores(points: &TwoStepPoints, constants: &SigmoidConstants) -> Wild<4, Sigmo
         weight: 1.0,
     });
     let (theta, others) = (score_theta(constants), Vec::new());
-    let fit = Fit { law, data: data.collect(), objective: Objective::Squares, theta, others };
+    let fit = Fit { law, data: data.collect(), objective: FitObjective::Squares, theta, others };
     Wild::new(fit, all.into_iter().map(|(cluster, ..)| cluster).collect())
 }
 

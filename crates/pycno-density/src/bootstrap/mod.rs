@@ -6,7 +6,7 @@
 
 mod evidence;
 mod laws;
-mod luck;
+mod run_variance;
 mod weighed;
 mod wild;
 
@@ -16,7 +16,7 @@ use pycno_units::{ParamCount, Seed};
 use rand::{SeedableRng as _, rngs::Xoshiro256PlusPlus};
 use rayon::prelude::*;
 
-pub use evidence::{Evidence, Level, ScoreError, TaskScore};
+pub use evidence::{Evidence, Level, ScoreError, ScoreSummary};
 pub use weighed::{Compared, Weighed, Weight};
 
 use crate::{
@@ -57,7 +57,7 @@ pub struct Subject {
 
 /// A model's scores under one law: the score as measured, redrawn, and by unit.
 struct Scores<'a> {
-    /// What the model's luck is drawn by.
+    /// Seed and name that the model's deviation is drawn by.
     model: (Seed, &'a str),
     percent: f64,
     redrawn: &'a [f64],
@@ -211,7 +211,7 @@ impl LawDraws {
             density: Effective::params(&effective).map(|size| size.0 / params.0),
             effective,
             interval: interval(&draws.logs),
-            of_recipe: Some(interval(&draws.lucky)),
+            over_runs: Some(interval(&draws.over_runs)),
             sensitivity: self.law.sensitivity(measured),
         };
         Ok(Weight { score: measured, density, level: scores.level, draws })
@@ -225,9 +225,9 @@ impl LawDraws {
         };
         let pairs = || self.constants.iter().zip(scores.redrawn);
         let (seed, model) = scores.model;
-        let lucky = |(draw, (constants, percent)): (usize, (&Option<Constants>, &f64))| {
-            let luck = self.scatter.draw(seed, model, draw);
-            let size = self.scatter.ln_params(constants.as_ref()?, *percent, ln_tokens, luck);
+        let over_runs = |(draw, (constants, percent)): (usize, (&Option<Constants>, &f64))| {
+            let deviation = self.scatter.draw(seed, model, draw);
+            let size = self.scatter.ln_params(constants.as_ref()?, *percent, ln_tokens, deviation);
             Some(size - ln_actual)
         };
         let point = self.law.ln_params(scores.percent) - ln_actual;
@@ -239,7 +239,7 @@ impl LawDraws {
         let of_items = scores.influences.iter().map(|x| slope * x);
         Draws {
             logs: pairs().map(|(c, percent)| c.as_ref().map(|c| log(c, *percent))).collect(),
-            lucky: pairs().enumerate().map(lucky).collect(),
+            over_runs: pairs().enumerate().map(over_runs).collect(),
             point,
             influences: of_runs.chain(of_items).collect(),
             elsewhere: self.elsewhere,

@@ -101,12 +101,12 @@ impl Weight {
 
     fn compare(&self, student: &Self) -> Comparison {
         let log_ratios = self.log_ratios(&student.draws.logs);
-        let of_recipe = self.log_ratios(&student.draws.lucky);
+        let over_runs = self.log_ratios(&student.draws.over_runs);
         let ratio = student.density.density.zip(self.density.density).map(|(s, t)| s / t);
         Comparison {
             ratio,
             interval: interval::interval(&log_ratios),
-            of_recipe: Some(interval::interval(&of_recipe)),
+            over_runs: Some(interval::interval(&over_runs)),
             verdict: interval::verdict(&log_ratios),
         }
     }
@@ -115,7 +115,7 @@ impl Weight {
         interval::p_value(&self.log_ratios(&student.draws.logs))
     }
 
-    /// Draws of a student over those of this teacher, whose luck stays: students are made from this very model.
+    /// Draws of a student over those of this teacher. The teacher's deviation stays in: students are made from this very model.
     fn log_ratios(&self, student: &[Option<f64>]) -> Vec<Option<f64>> {
         let pairs = student.iter().zip(&self.draws.logs);
         pairs.map(|(s, t)| difference(*s, *t)).collect()

@@ -16,7 +16,7 @@ use rand::RngExt as _;
 
 use super::generator;
 use crate::{
-    fit::{Fit, Objective, Observation, descend},
+    fit::{Fit, FitObjective, Observation, descend},
     law::Law,
 };
 
@@ -109,7 +109,7 @@ impl<const P: usize, L: Law<P>> Wild<P, L> {
     /// Half way between the residual of the fit, too small by what the fit was pulled towards its own points, and
     /// that of the fit without the cluster, too large by that fit's own error, which draws of the law bring in
     /// anyway. At leverage `h` the variance is `1 + h^2 / (4 (1 - h))` of the true one, as the corrected residual of
-    /// CR2 aims at. With the residuals of [`Wild::draw`] ratios of recipes cover 97 % of simulated studies, with these
+    /// CR2 aims at. With the residuals of [`Wild::draw`] ratios over runs cover 97 % of simulated studies, with these
     /// 94 to 95 %.
     pub(crate) fn scatter(&self) -> Vec<f64> {
         let points = self.fit.data.iter().zip(&self.predicted).zip(&self.residuals);
@@ -126,7 +126,7 @@ impl<const P: usize, L: Law<P>> Wild<P, L> {
     }
 
     /// What the fit minimizes.
-    pub(crate) const fn objective(&self) -> Objective {
+    pub(crate) const fn objective(&self) -> FitObjective {
         self.fit.objective
     }
 

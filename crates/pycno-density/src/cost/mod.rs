@@ -10,4 +10,4 @@ mod window;
 
 pub use device::{CHIP_DOUBLING_DAYS, DEVICE_ASSUMPTIONS, Device, combined_days};
 pub use price::{DatedPrice, EndPoints, PriceTrend, record_lows};
-pub use window::{BREAK_EVEN_ASSUMPTIONS, BreakEven, Profit, Recovery, Venture};
+pub use window::{BREAK_EVEN_ASSUMPTIONS, BreakEven, Payback, Profit, Venture};

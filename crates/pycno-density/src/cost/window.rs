@@ -48,7 +48,7 @@ pub struct Venture {
 /// Whether the training cost comes back within the window.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Recovery {
+pub enum Payback {
     /// At the latest on the day when the half-size model appears.
     InTime,
     /// Only after that day.
@@ -65,12 +65,12 @@ pub struct BreakEven {
     pub recovery_months: Option<f64>,
     /// Months until a half-size model matches: the doubling time.
     pub window_months: f64,
-    /// Window minus recovery; negative where the cost comes back too late, `None` without profit.
+    /// Window minus payback; negative where the cost comes back too late, `None` without profit.
     pub margin_months: Option<f64>,
     /// Share of the training cost that the window earns; negative with a loss.
     pub earned_share: f64,
     /// At the doubling time's estimate.
-    pub verdict: Recovery,
+    pub verdict: Payback,
     /// Whether the verdict is the same over the whole interval of the doubling time.
     pub certain: bool,
 }
@@ -89,9 +89,9 @@ impl Venture {
         let days_to_earn = || positive("the days to break even", cost / profit);
         let recovery = (profit > 0.0).then(days_to_earn).transpose()?;
         let verdict = |window: f64| match recovery {
-            None => Recovery::Never,
-            Some(days) if days <= window => Recovery::InTime,
-            Some(_) => Recovery::TooLate,
+            None => Payback::Never,
+            Some(days) if days <= window => Payback::InTime,
+            Some(_) => Payback::TooLate,
         };
         let at_ends = [verdict(doubling.low), verdict(doubling.high.unwrap_or(f64::INFINITY))];
         Ok(BreakEven {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(usd_per_month: f64, months: Option<f64>, verdict: Recovery, certain: bool) {
+    fn check(usd_per_month: f64, months: Option<f64>, verdict: Payback, certain: bool) {
         let found = break_even(6e6, Profit::Month { usd: usd_per_month }).unwrap();
         assert_eq!((found.verdict, found.certain), (verdict, certain), "{found:?}");
         let close = |a: Option<f64>, b: Option<f64>| match (a, b) {
@@ -152,12 +152,12 @@ mod tests {
 
     #[test]
     fn six_millions_must_come_back_in_three_and_a_half_months() {
-        check(3e6, Some(2.0), Recovery::InTime, true);
-        check(2e6, Some(3.0), Recovery::InTime, false);
-        check(1.5e6, Some(4.0), Recovery::TooLate, false);
-        check(1e6, Some(6.0), Recovery::TooLate, true);
-        check(0.0, None, Recovery::Never, true);
-        check(-1e6, None, Recovery::Never, true);
+        check(3e6, Some(2.0), Payback::InTime, true);
+        check(2e6, Some(3.0), Payback::InTime, false);
+        check(1.5e6, Some(4.0), Payback::TooLate, false);
+        check(1e6, Some(6.0), Payback::TooLate, true);
+        check(0.0, None, Payback::Never, true);
+        check(-1e6, None, Payback::Never, true);
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
         let open = Days { high: None, ..WINDOW };
         let slow = Venture { training_usd: 1e9, profit: Profit::Day { usd: 1.0 } };
         let found = slow.break_even(open).unwrap();
-        assert_eq!((found.verdict, found.certain), (Recovery::TooLate, false));
+        assert_eq!((found.verdict, found.certain), (Payback::TooLate, false));
     }
 
     #[test]
@@ -198,7 +198,7 @@ mod tests {
             prop_assert_eq!(daily.verdict, monthly.verdict);
             prop_assert!((daily.earned_share - monthly.earned_share).abs()
                 <= 1e-12 * daily.earned_share.abs());
-            prop_assert_eq!(daily.verdict == Recovery::InTime, daily.earned_share >= 1.0);
+            prop_assert_eq!(daily.verdict == Payback::InTime, daily.earned_share >= 1.0);
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     newton::{Cost as _, Quadratic, Second},
-    objective::{Misfit, Objective},
+    objective::{FitObjective, Misfit},
     repeated::Repeated,
     search::{Minimum, Search},
 };
@@ -23,7 +23,7 @@ const SWEEPS: usize = 12;
 #[serde(deny_unknown_fields)]
 pub struct FitCard {
     /// What was minimized.
-    pub objective: Objective,
+    pub objective: FitObjective,
     /// Points used.
     pub points: usize,
     /// Points weigh alike within such groups and are redrawn together: runs, or single points.
@@ -52,7 +52,7 @@ pub struct FitCard {
     /// points; `None` where too little remains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out_error: Option<f64>,
-    /// What inputs seen more than once tell of luck; `None` where there are none.
+    /// Run-to-run variance by inputs with more than one run; `None` where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeated: Option<Repeated>,
     /// Parameters that ended on a bound.
@@ -65,7 +65,7 @@ pub struct FitCard {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct MinimumCard {
-    /// Objective.
+    /// Value of the objective.
     pub cost: f64,
     /// Starts that ended here.
     pub starts: usize,

@@ -11,7 +11,7 @@ use super::{
     card::{FitCard, Fitted},
     exhaustive::exhaustive_starts,
     grid,
-    objective::{Misfit, Objective, Observation},
+    objective::{FitObjective, Misfit, Observation},
     repeated::repeated,
     search::{Search, descend, is_same, search},
 };
@@ -51,7 +51,7 @@ pub struct LossFitOptions {
     /// The law.
     pub form: LossForm,
     /// What to minimize.
-    pub objective: Objective,
+    pub objective: FitObjective,
     /// Start whose basin is used, as `[a, alpha, b, beta]`; the least cost where `None`.
     pub basin: Option<[f64; 4]>,
     /// Whether to add Chinchilla's 4,500 starts.
@@ -295,7 +295,7 @@ mod tests {
 
     const OPTIONS: LossFitOptions = LossFitOptions {
         form: LossForm::Densing,
-        objective: Objective::Squares,
+        objective: FitObjective::Squares,
         basin: None,
         exhaustive: false,
     };
@@ -316,7 +316,7 @@ mod tests {
         let mut reversed = points(0.01);
         reversed.reverse();
         for form in [LossForm::Densing, LossForm::Chinchilla] {
-            let options = LossFitOptions { form, objective: Objective::HuberLog, ..OPTIONS };
+            let options = LossFitOptions { form, objective: FitObjective::HuberLog, ..OPTIONS };
             let fit = fit_loss(&points(0.01), options).unwrap();
             assert_eq!(fit_loss(&reversed, options).unwrap(), fit);
         }

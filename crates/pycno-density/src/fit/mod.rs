@@ -17,7 +17,7 @@ mod size;
 pub use card::{FitCard, MinimumCard};
 pub use exhaustive::exhaustive_starts;
 pub use loss::{LossFit, LossFitOptions, LossForm, LossPoint, fit_loss};
-pub use objective::{HUBER_DELTA, Objective, Observation};
+pub use objective::{FitObjective, HUBER_DELTA, Observation};
 pub use repeated::Repeated;
 pub use score::{Anchor, ScoreFit, ScoreLimits, ScorePoint, fit_score};
 pub use search::{Minimum, Search, search};

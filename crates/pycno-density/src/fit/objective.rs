@@ -14,7 +14,7 @@ pub const HUBER_DELTA: f64 = 1e-3;
 /// The penalty, and whether residuals are taken of values or of their logarithms.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Objective {
+pub enum FitObjective {
     /// Huber's penalty of log residuals with delta `1e-3`: the default for losses.
     #[default]
     HuberLog,
@@ -46,7 +46,7 @@ struct Penalty {
     reweighted: f64,
 }
 
-impl Objective {
+impl FitObjective {
     /// Whether residuals are those of logarithms, and so relative.
     pub const fn is_log(self) -> bool {
         matches!(self, Self::HuberLog | Self::SquaresLog)
@@ -94,13 +94,17 @@ impl Objective {
 pub(crate) struct Misfit<'a, const P: usize, L: Law<P>> {
     pub(crate) law: &'a L,
     pub(crate) data: &'a [Observation<L::Input>],
-    pub(crate) objective: Objective,
+    pub(crate) objective: FitObjective,
     /// Observed values on the objective's scale.
     targets: Vec<f64>,
 }
 
 impl<'a, const P: usize, L: Law<P>> Misfit<'a, P, L> {
-    pub(crate) fn new(law: &'a L, data: &'a [Observation<L::Input>], objective: Objective) -> Self {
+    pub(crate) fn new(
+        law: &'a L,
+        data: &'a [Observation<L::Input>],
+        objective: FitObjective,
+    ) -> Self {
         let targets = data.iter().map(|point| objective.scale(point.value)).collect();
         Self { law, data, objective, targets }
     }
@@ -191,16 +195,20 @@ mod tests {
     use super::*;
     use crate::law::{ChinchillaLaw, Run};
 
-    const ALL: [Objective; 4] =
-        [Objective::HuberLog, Objective::Huber, Objective::SquaresLog, Objective::Squares];
+    const ALL: [FitObjective; 4] = [
+        FitObjective::HuberLog,
+        FitObjective::Huber,
+        FitObjective::SquaresLog,
+        FitObjective::Squares,
+    ];
 
     #[test]
     fn penalties_are_square_near_zero_and_straight_beyond() {
-        let value = |objective: Objective, residual| objective.penalty(residual).value;
-        assert!((value(Objective::Squares, 3.0) - 9.0).abs() < 1e-15);
-        assert!((value(Objective::Huber, 1e-4) - 5e-9).abs() < 1e-20);
-        assert!((value(Objective::Huber, -0.1) - 1e-3 * (0.1 - 5e-4)).abs() < 1e-15);
-        assert!((Objective::HuberLog.scale(2.0) - 2f64.ln()).abs() < 1e-15);
+        let value = |objective: FitObjective, residual| objective.penalty(residual).value;
+        assert!((value(FitObjective::Squares, 3.0) - 9.0).abs() < 1e-15);
+        assert!((value(FitObjective::Huber, 1e-4) - 5e-9).abs() < 1e-20);
+        assert!((value(FitObjective::Huber, -0.1) - 1e-3 * (0.1 - 5e-4)).abs() < 1e-15);
+        assert!((FitObjective::HuberLog.scale(2.0) - 2f64.ln()).abs() < 1e-15);
     }
 
     /// A surface with a few percent of made-up noise.

@@ -1,21 +1,23 @@
-//! Luck and lack of fit told apart: what runs of one size and token count say of a loss law.
+//! Run-to-run variance and lack of fit told apart: what runs of one size and token count say of a loss law.
 //!
 //! The sums of squares of a test for lack of fit (Fisher 1922; Draper and Smith, Applied Regression Analysis, chapter 2):
-//! what runs of one input miss their mean by is luck, which no law can explain; what the means miss the law by is not.
+//! runs of one input scatter about their mean, which no law can explain (pure error); the distance of the means
+//! from the law is lack of fit.
 
 use serde::{Deserialize, Serialize};
 
-use super::objective::{Objective, Observation};
+use super::objective::{FitObjective, Observation};
 use crate::law::Run;
 
-/// Runs of one size and token count that differ by luck alone, such as their seed: what no law can explain.
+/// Runs of one size and token count, which differ by their seed alone: the variance that no law can explain.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Repeated {
     /// Inputs with more than one run.
     pub inputs: usize,
     /// Standard deviation of a run about the mean of its input, on the objective's scale.
-    pub luck: f64,
+    #[serde(alias = "luck")]
+    pub run_stddev: f64,
     /// The most that `r_squared` can be: that of a law through the mean of every input.
     pub r_squared_limit: f64,
     /// Share of the variance of the inputs' means that the law explains.
@@ -34,7 +36,7 @@ struct Input {
 /// What repeats among points sorted by size and tokens; `None` where nothing does.
 pub(crate) fn repeated(
     points: &[Observation<Run>],
-    objective: Objective,
+    objective: FitObjective,
     predict: impl Fn(Run) -> f64,
 ) -> Option<Repeated> {
     let bits = |point: &Observation<Run>| {
@@ -49,20 +51,20 @@ pub(crate) fn repeated(
         return None;
     }
     let sum = |of: &dyn Fn(&Input) -> f64| inputs.iter().map(of).sum::<f64>();
-    let luck = sum(&|input| input.within);
+    let within = sum(&|input| input.within);
     let grand = sum(&|input| input.n * input.mean) / points.len() as f64;
     let spread = sum(&|input| input.n * (input.mean - grand).powi(2));
     let missed = sum(&|input| input.n * (input.mean - objective.scale(predict(input.run))).powi(2));
     Some(Repeated {
         inputs: inputs.iter().filter(|input| input.n > 1.0).count(),
-        luck: (luck / free as f64).sqrt(),
-        r_squared_limit: 1.0 - luck / (spread + luck),
+        run_stddev: (within / free as f64).sqrt(),
+        r_squared_limit: 1.0 - within / (spread + within),
         r_squared_of_means: 1.0 - missed / spread,
     })
 }
 
 impl Input {
-    fn new(group: &[Observation<Run>], objective: Objective) -> Self {
+    fn new(group: &[Observation<Run>], objective: FitObjective) -> Self {
         let n = group.len() as f64;
         let values = || group.iter().map(|point| objective.scale(point.value));
         let mean = values().sum::<f64>() / n;
@@ -89,8 +91,8 @@ mod tests {
     }
 
     #[test]
-    fn luck_and_lack_of_fit_by_hand() {
-        assert_eq!(repeated(&points(&[&[1.0], &[2.0]]), Objective::Squares, |_| 1.0), None);
+    fn run_variance_and_lack_of_fit_by_hand() {
+        assert_eq!(repeated(&points(&[&[1.0], &[2.0]]), FitObjective::Squares, |_| 1.0), None);
         // Means 1, 4 and 7 about 4; one run each misses its mean by 1; the law is off by 1 on the last.
         let points = points(&[&[0.0, 2.0], &[3.0, 5.0], &[6.0, 8.0]]);
         let law = |run: Run| match run.logs().0 {
@@ -98,17 +100,26 @@ mod tests {
             second if second < 1.0 => 4.0,
             _ => 8.0,
         };
-        let found = repeated(&points, Objective::Squares, law).unwrap();
+        let found = repeated(&points, FitObjective::Squares, law).unwrap();
         assert_eq!(found.inputs, 3);
-        assert!((found.luck - (6.0_f64 / 3.0).sqrt()).abs() < 1e-12, "{found:?}");
+        assert!((found.run_stddev - (6.0_f64 / 3.0).sqrt()).abs() < 1e-12, "{found:?}");
         assert!((found.r_squared_limit - (1.0 - 6.0 / 42.0)).abs() < 1e-12, "{found:?}");
         assert!((found.r_squared_of_means - (1.0 - 2.0 / 36.0)).abs() < 1e-12, "{found:?}");
     }
 
     #[test]
-    fn on_a_log_scale_luck_is_a_share() {
+    fn a_card_that_says_luck_is_read() {
+        let card = "inputs = 35\nluck = 0.07\nr_squared_limit = 0.99\nr_squared_of_means = 0.98\n";
+        let found: Repeated = toml::from_str(card).unwrap();
+        assert_eq!(found.run_stddev.to_bits(), 0.07_f64.to_bits());
+        let written = toml::to_string(&found).unwrap();
+        assert_eq!(written, card.replace("luck", "run_stddev"));
+    }
+
+    #[test]
+    fn on_a_log_scale_the_deviation_is_a_share() {
         let points = points(&[&[1.0, 1.21], &[2.0, 2.42]]);
-        let found = repeated(&points, Objective::SquaresLog, |_| 1.0).unwrap();
-        assert!((found.luck - 1.21_f64.ln() / 2_f64.sqrt()).abs() < 1e-12, "{found:?}");
+        let found = repeated(&points, FitObjective::SquaresLog, |_| 1.0).unwrap();
+        assert!((found.run_stddev - 1.21_f64.ln() / 2_f64.sqrt()).abs() < 1e-12, "{found:?}");
     }
 }

@@ -5,7 +5,7 @@ use pycno_units::{NatsPerToken, Score};
 use super::{
     FIT,
     card::{FitCard, Fitted},
-    objective::{Misfit, Objective, Observation},
+    objective::{FitObjective, Misfit, Observation},
     search::search,
 };
 use crate::{
@@ -83,9 +83,9 @@ pub fn fit_score(
     check(points, limits)?;
     let data = ScoreData::new(points, anchors);
     let law = SigmoidLaw { floor: limits.floor, ceiling: limits.ceiling };
-    let found = search(&law, &data.0, Objective::Squares, &starts(&data))?;
+    let found = search(&law, &data.0, FitObjective::Squares, &starts(&data))?;
     let hold_out_error = hold_out_error(points, anchors, &law);
-    let misfit = Misfit::new(&law, &data.0, Objective::Squares);
+    let misfit = Misfit::new(&law, &data.0, FitObjective::Squares);
     let clusters = data.0.len();
     let fitted = Fitted { misfit, search: &found, chosen: 0, clusters, hold_out_error };
     Ok(ScoreFit { constants: constants(&found.minima[0].theta), card: fitted.card() })
@@ -166,7 +166,7 @@ fn hold_out_error(points: &[ScorePoint], anchors: &[Anchor], law: &SigmoidLaw) -
         return None;
     }
     let data = ScoreData::new(&rest, anchors);
-    let found = search(law, &data.0, Objective::Squares, &starts(&data)).ok()?;
+    let found = search(law, &data.0, FitObjective::Squares, &starts(&data)).ok()?;
     let theta = found.minima[0].theta;
     let error = |point: &ScorePoint| point.score.percent() - law.predict(&theta, point.loss);
     Some(held_out.iter().map(error).sum::<f64>() / held_out.len() as f64)

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{
     newton::{Cost as _, End, Precision, Second, minimize},
-    objective::{Misfit, Objective, Observation},
+    objective::{FitObjective, Misfit, Observation},
 };
 use crate::{DensityError, law::Law};
 
@@ -22,7 +22,7 @@ const CLOSE_AIC: f64 = 10.0;
 pub struct Minimum<const P: usize> {
     /// Parameters.
     pub theta: [f64; P],
-    /// Objective.
+    /// Value of the objective.
     pub cost: f64,
     /// Starts that ended here.
     pub starts: usize,
@@ -55,7 +55,7 @@ pub struct Search<const P: usize> {
 pub fn search<const P: usize, L: Law<P>>(
     law: &L,
     data: &[Observation<L::Input>],
-    objective: Objective,
+    objective: FitObjective,
     starts: &[[f64; P]],
 ) -> Result<Search<P>, DensityError> {
     let each = starts.iter().map(|start| Minimum { theta: *start, cost: 0.0, starts: 1 }).collect();
@@ -80,7 +80,7 @@ pub fn search<const P: usize, L: Law<P>>(
 pub(crate) struct Fit<const P: usize, L: Law<P>> {
     pub(crate) law: L,
     pub(crate) data: Vec<Observation<L::Input>>,
-    pub(crate) objective: Objective,
+    pub(crate) objective: FitObjective,
     pub(crate) theta: [f64; P],
     /// The other minima.
     pub(crate) others: Vec<[f64; P]>,
@@ -98,7 +98,7 @@ impl<const P: usize, L: Law<P>> Fit<P, L> {
 pub(crate) fn descend<const P: usize, L: Law<P>>(
     law: &L,
     data: &[Observation<L::Input>],
-    objective: Objective,
+    objective: FitObjective,
     start: [f64; P],
 ) -> Option<[f64; P]> {
     let found = search(law, data, objective, &[start]).ok()?;
@@ -109,7 +109,7 @@ pub(crate) fn descend<const P: usize, L: Law<P>>(
 fn descents<const P: usize, L: Law<P>>(
     law: &L,
     data: &[Observation<L::Input>],
-    (objective, precision): (Objective, Precision),
+    (objective, precision): (FitObjective, Precision),
     from: Vec<Minimum<P>>,
 ) -> Vec<(End<P>, usize)> {
     let misfit = Misfit::new(law, data, objective);

@@ -5,7 +5,7 @@ use pycno_units::{ParamCount, Score};
 use super::{
     FIT,
     card::{FitCard, Fitted},
-    objective::{Misfit, Objective, Observation},
+    objective::{FitObjective, Misfit, Observation},
     search::search,
 };
 use crate::{
@@ -67,9 +67,9 @@ pub fn fit_size(points: &[SizePoint], limits: SizeLimits) -> Result<SizeFit, Den
     check(points, limits)?;
     let data = SizeData::new(points);
     let law = SizeSigmoidLaw { floor: limits.floor, ceiling: limits.ceiling };
-    let found = search(&law, &data.0, Objective::Squares, &starts(&data, &law))?;
+    let found = search(&law, &data.0, FitObjective::Squares, &starts(&data, &law))?;
     let hold_out_error = hold_out_error(&data, &law);
-    let misfit = Misfit::new(&law, &data.0, Objective::Squares);
+    let misfit = Misfit::new(&law, &data.0, FitObjective::Squares);
     let clusters = data.0.len();
     let fitted = Fitted { misfit, search: &found, chosen: 0, clusters, hold_out_error };
     let constants = constants(&law, &found.minima[0].theta);
@@ -157,7 +157,7 @@ fn hold_out_error(data: &SizeData, law: &SizeSigmoidLaw) -> Option<f64> {
     if rest.sizes() < MIN_SIZES - 1 {
         return None;
     }
-    let found = search(law, &rest.0, Objective::Squares, &starts(&rest, law)).ok()?;
+    let found = search(law, &rest.0, FitObjective::Squares, &starts(&rest, law)).ok()?;
     let theta = found.minima[0].theta;
     let error = |point: &Observation<f64>| point.value - law.predict(&theta, point.input);
     Some(held_out.iter().map(error).sum::<f64>() / held_out.len() as f64)

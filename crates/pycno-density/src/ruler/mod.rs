@@ -31,7 +31,7 @@ pub struct Ruler {
 
 /// One task of a ruler.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Task<'a> {
+pub struct RulerTask<'a> {
     /// Its facts.
     pub spec: &'a TaskSpec,
     /// Its law.
@@ -142,14 +142,14 @@ impl Ruler {
     /// # Errors
     ///
     /// [`DensityError::UnknownTask`] if the ruler does not measure it.
-    pub fn task(&self, name: &str) -> Result<Task<'_>, DensityError> {
+    pub fn task(&self, name: &str) -> Result<RulerTask<'_>, DensityError> {
         let index = self.file.task.iter().position(|entry| entry.spec.name == name);
         let index = index.ok_or_else(|| DensityError::UnknownTask {
             task: name.to_owned(),
             known: self.task_names().into_iter().map(ToOwned::to_owned).collect(),
         })?;
         let TaskEntry { spec, other_basin, card, .. } = &self.file.task[index];
-        Ok(Task { spec, law: self.laws[index], other_basin, card })
+        Ok(RulerTask { spec, law: self.laws[index], other_basin, card })
     }
 
     /// The same ruler with the loss laws of the second-best basin, for tasks that have one.
@@ -238,7 +238,7 @@ impl Ruler {
         let aggregate = self.file.task.iter().find(averages).map(|entry| &entry.spec);
         let stands = aggregate.or_else(|| specs.first().copied().filter(|_| specs.len() == 1));
         if let Some(spec) = stands {
-            let Task { law, card, other_basin, .. } = self.task(&spec.name)?;
+            let RulerTask { law, card, other_basin, .. } = self.task(&spec.name)?;
             let other_basin = other_basin.to_vec();
             let points = Points::of(spec, &self.file.model, self.file.family.tokens)?;
             let (spec, card) = (spec.clone(), card.clone());

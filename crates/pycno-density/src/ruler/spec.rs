@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pycno_units::{NatsPerToken, ParamCount, Score, TokenCount};
 use serde::{Deserialize, Serialize};
 
-use crate::{Anchor, Constants, DensityError, LossForm, Objective};
+use crate::{Anchor, Constants, DensityError, FitObjective, LossForm};
 
 /// What counts as the size of a model.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -79,7 +79,7 @@ pub struct TwoStepRecipe {
     /// Law of the first step.
     pub form: LossForm,
     /// What its fit minimizes.
-    pub objective: Objective,
+    pub objective: FitObjective,
     /// Start `[a, alpha, b, beta]` whose basin is used; that of the least cost where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basin: Option<[f64; 4]>,

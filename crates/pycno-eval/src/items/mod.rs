@@ -8,6 +8,7 @@ use std::{
 
 use pycno_data::{Manifest, Role, hash::sha256_hex, lab, order};
 use pycno_units::Seed;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{EvalError, Task, TaskKind};
@@ -17,7 +18,7 @@ mod table;
 mod template;
 
 /// One thing a model is asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Item {
     /// Row of the file, counted from 0; lm-evaluation-harness's `doc_id`.
     pub id: String,
@@ -30,7 +31,7 @@ pub struct Item {
 }
 
 /// A text whose likelihood is asked for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Pair {
     /// What comes before; empty for none.
     pub context: String,
@@ -66,7 +67,41 @@ pub struct TaskItems {
     pub prompts_hash: String,
 }
 
+/// All of a task that an outcome depends on; where its file lies and how its prompts are spelled does not count.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskIdentity<'a> {
+    name: &'a str,
+    version: u32,
+    kind: &'static str,
+    metric: &'static str,
+    drawn_from: Option<u64>,
+    n_available: usize,
+    window: Option<usize>,
+    window_limit: Option<usize>,
+    items: String,
+}
+
 impl TaskItems {
+    /// What an outcome depends on besides model and tokenizer.
+    pub fn identity(&self) -> TaskIdentity<'_> {
+        let task = &self.task;
+        let window = match &task.kind {
+            TaskKind::BitsPerByte(kind) => Some(kind.window),
+            _ => None,
+        };
+        TaskIdentity {
+            name: &task.name,
+            version: task.version,
+            kind: task.kind.name(),
+            metric: task.metric().name(),
+            drawn_from: task.drawn_from,
+            n_available: self.n_available,
+            window,
+            window_limit: self.window_limit,
+            items: sha256_hex(&serde_json::to_vec(&self.items).unwrap_or_default()),
+        }
+    }
+
     /// The task's file as test data, to be checked against calibration and training by
     /// [`pycno_data::disjoint`].
     pub fn manifest(&self) -> Manifest {

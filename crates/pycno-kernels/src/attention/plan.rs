@@ -68,7 +68,7 @@ impl Segments {
     }
 
     /// The position of every row in its sequence.
-    pub fn positions(&self) -> impl Iterator<Item = usize> + '_ {
+    pub fn positions(&self) -> impl Iterator<Item = usize> + Clone + '_ {
         self.0.iter().flat_map(|segment| {
             let start = segment.position;
             start..start + segment.rows.len()

@@ -1,7 +1,7 @@
 //! Density with its interval, a row per model.
 
 use pycno_density::Effective;
-use pycno_record::{ModelRecord, Record, Role};
+use pycno_record::{ModelRecord, ModelRole, Record};
 
 use super::{
     WIDTH,
@@ -93,7 +93,7 @@ fn mark(canvas: &mut Canvas, model: &ModelRecord, axis: Option<&Scale>, y: f64) 
     }
     if let (Some(density), Some(axis)) = (overall.density, axis) {
         let hollow = matches!(overall.effective, Effective::Extrapolated { .. });
-        point(canvas, at(axis.at(density), y), hollow, model.role == Role::Teacher);
+        point(canvas, at(axis.at(density), y), hollow, model.role == ModelRole::Teacher);
     } else {
         let x = bounds.1.zip(axis).map_or(LEFT + 12.0, |(high, axis)| axis.at(high) + 12.0);
         let why = number::effective(&overall.effective);

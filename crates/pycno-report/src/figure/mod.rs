@@ -3,13 +3,13 @@
 mod canvas;
 mod forest;
 mod label;
-mod recovery;
 mod scale;
 mod size;
+mod training;
 
 pub(crate) use forest::forest;
-pub(crate) use recovery::recovery;
 pub(crate) use size::score_against_size;
+pub(crate) use training::training;
 
 /// Width of every figure, in SVG units; the page scales it.
 const WIDTH: f64 = 1000.0;

@@ -1,6 +1,6 @@
 //! Mean score against size, over the ruler's curve: where density is read off.
 
-use pycno_record::{ModelRecord, Record, Role, RulerCurve};
+use pycno_record::{ModelRecord, ModelRole, Record, RulerCurve};
 use pycno_units::ParamCount;
 
 use super::{
@@ -121,8 +121,8 @@ fn draw_models(canvas: &mut Canvas, record: &Record, axes: &Axes) {
         let placed = label::place(&text, center, &mut taken, &FRAME);
         canvas.group(&color(record, &model.name), |canvas| {
             match model.role {
-                Role::Teacher => canvas.diamond("dot", center, 8.0),
-                Role::Student => canvas.circle("dot", center, 6.0),
+                ModelRole::Teacher => canvas.diamond("dot", center, 8.0),
+                ModelRole::Student => canvas.circle("dot", center, 6.0),
             }
             canvas.text("label", placed.point, placed.anchor, &text);
         });

@@ -134,12 +134,12 @@ fn opened((name, class, device): (DeviceName, DeviceClass, Device)) -> FoundDevi
 }
 
 #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "cuda"))]
-fn part(device: &Device) -> Option<String> {
+pub(super) fn part(device: &Device) -> Option<String> {
     device.identity().map(|identity| identity.name)
 }
 
 #[cfg(not(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "cuda")))]
-const fn part(_device: &Device) -> Option<String> {
+pub(super) const fn part(_device: &Device) -> Option<String> {
     None
 }
 

@@ -1,5 +1,4 @@
 //! Devices by name: `flex`, `ndarray`, `wgpu[:N|:cpu]`, `vulkan[:N|:cpu]`, `metal[:N]`, `cuda[:N]`.
-
 //!
 //! A number counts a backend's hardware, discrete GPUs first; `cpu` is a software device.
 
@@ -72,6 +71,17 @@ impl DeviceName {
         let names = listed.iter().map(|(name, ..)| name.to_string()).collect::<Vec<_>>().join(", ");
         let device = listed.into_iter().find(|(name, ..)| *name == self);
         device.map(|(_, _, device)| device).ok_or_else(|| no_device(names))
+    }
+
+    /// The backend's name.
+    pub(crate) fn backend_name(self) -> &'static str {
+        self.backend.name()
+    }
+
+    /// The GPU's name as its driver reports it; `None` on the processor, or if the device cannot be opened.
+    pub(crate) fn part(self) -> Option<String> {
+        let on_host = matches!(self.backend, Backend::Flex | Backend::NdArray);
+        if on_host { None } else { self.open().ok().and_then(|device| found::part(&device)) }
     }
 }
 

@@ -11,7 +11,7 @@ use pycno_units::{ParamCount, Seed, TokenCount};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    rules::{Batch, RateRule},
+    rules::{BatchSize, RateRule},
     seeded::{Seeded, are_distinct},
 };
 use crate::{StudyError, overrides};
@@ -81,7 +81,7 @@ pub struct FamilyTrain {
     /// Peak learning rate by size.
     pub learning_rate: RateRule,
     /// Sequences an optimizer step: a number, or a rule in size.
-    pub batch: Batch,
+    pub batch: BatchSize,
     /// How long the learning rate rises; in tokens, so that all budgets share it.
     pub warmup: TokenCount,
     /// How long it decays again: a share of each budget, or tokens.

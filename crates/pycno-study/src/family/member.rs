@@ -1,9 +1,9 @@
 //! One size of a family: first weights, one stable run, a decay for every budget, scores.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pycno_data::Tokenizer;
-use pycno_eval::{TaskOutcome, task_score};
+use pycno_eval::{TaskItems, TaskOutcome, task_score};
 use pycno_model::{
     Checkpoint, Decoder, ModelSpec,
     hf::{self, SaveDtype},
@@ -11,8 +11,8 @@ use pycno_model::{
 };
 use pycno_prune::fingerprint;
 use pycno_train::{
-    HeldOut, LanguageModel, Recovered, StepEvent, TrainConfig, TrainContext, TrainError,
-    held_out_loss, train_branches,
+    HeldOut, LanguageModel, StepEvent, TrainConfig, TrainContext, TrainError, TrainedStudent,
+    VERSION, held_out_loss, train_branches,
 };
 use pycno_units::{ParamCount, TokenCount};
 use serde::{Deserialize, Serialize};
@@ -20,9 +20,9 @@ use serde_json::{Map, Value};
 
 use super::{FamilyConfig, Shared, Trained, seeded::Seeded};
 use crate::{
-    StudyError,
-    scores::{answered, asked, earlier},
-    store::{StageId, read_json},
+    Claimed, StageKey, StageKind, StudyError,
+    files::{read_json, write_json},
+    scores,
 };
 
 const MODEL: &str = "model";
@@ -121,51 +121,61 @@ impl<'a> Member<'a> {
 
     /// Trains what is not there yet, then scores all.
     pub(super) fn train(&self, shared: &Shared<'_>) -> Result<Vec<Trained>, StudyError> {
-        let ids = self
-            .budgets
-            .iter()
-            .map(|tokens| self.stage(shared, *tokens))
-            .collect::<Result<Vec<_>, _>>()?;
-        let missing: Vec<TokenCount> = self
-            .budgets
-            .iter()
-            .zip(&ids)
-            .filter(|(_, id)| shared.store.finished(id).is_none())
-            .map(|(tokens, _)| *tokens)
-            .collect();
-        if missing.is_empty() {
+        if self.missing(shared)?.is_empty() {
             let cost = self.cost(shared)?;
             shared.progress().reused(&self.seeded.name, cost);
         } else {
-            self.branches(shared, &missing)?;
+            let largest = self.of(self.training.tokens);
+            let key = self.key(shared, ("branches", largest))?;
+            let waiting = || shared.progress().waiting(&self.seeded.name);
+            if let Claimed::Claim(claim) = shared.store.claim(&key, waiting)? {
+                // Another process may have been at it until now.
+                self.branches(shared, &claim.work()?, &self.missing(shared)?)?;
+                claim.forget()?;
+            }
         }
-        let scored =
-            self.budgets.iter().zip(&ids).map(|(tokens, id)| self.scored(shared, *tokens, id));
-        scored.collect()
+        self.budgets.iter().map(|tokens| self.scored(shared, *tokens)).collect()
     }
 
-    fn stage(&self, shared: &Shared<'_>, tokens: TokenCount) -> Result<StageId, StudyError> {
-        let device = shared.run.environment.device.to_string();
-        let settings = (&self.spec, self.of(tokens), self.seeded.seed, device);
-        let hash = &shared.train.manifest.hash;
-        StageId::new(&self.name(tokens), &settings, &[hash, shared.tokenizer.hash()])
+    /// The budgets that are not trained yet.
+    fn missing(&self, shared: &Shared<'_>) -> Result<Vec<TokenCount>, StudyError> {
+        let mut missing = Vec::new();
+        for tokens in &self.budgets {
+            if shared.store.finished(&self.stage(shared, *tokens)?).is_none() {
+                missing.push(*tokens);
+            }
+        }
+        Ok(missing)
     }
 
-    /// Where the loop keeps its checkpoints until the last budget is done.
-    fn work(&self, shared: &Shared<'_>) -> Result<PathBuf, StudyError> {
-        let largest = self.training.tokens;
-        let id = self.stage(shared, largest)?;
-        shared.store.work(&StageId::new(&format!("{}-run", self.seeded.name), &id.hash(), &[])?)
+    /// What the model of a budget depends on.
+    fn stage(&self, shared: &Shared<'_>, tokens: TokenCount) -> Result<StageKey, StudyError> {
+        self.key(shared, ("budget", self.of(tokens)))
     }
 
-    fn branches(&self, shared: &Shared<'_>, missing: &[TokenCount]) -> Result<(), StudyError> {
+    fn key(&self, shared: &Shared<'_>, what: (&str, TrainConfig)) -> Result<StageKey, StudyError> {
+        let settings = (&self.spec, what, self.seeded.seed);
+        let (text, tokenizer) = (&*shared.train.manifest.hash, shared.tokenizer.hash());
+        let inputs = [("text", text), ("tokenizer", tokenizer)];
+        StageKey::new((StageKind::Train, VERSION), &settings, &inputs, &shared.numerics)
+    }
+
+    /// Trains the budgets that are missing, as branches of one run with its checkpoints in `work`.
+    fn branches(
+        &self,
+        shared: &Shared<'_>,
+        work: &Path,
+        missing: &[TokenCount],
+    ) -> Result<(), StudyError> {
+        if missing.is_empty() {
+            return Ok(());
+        }
         let (seed, seq) = (self.seeded.seed, shared.file.config.data.length + 1);
         let first = Checkpoint {
             files: shared.files.clone(),
             config: special_tokens(&shared.tokenizer),
             ..initial(&self.spec, seed.split("first weights"))
         };
-        let work = self.work(shared)?;
         let (cost, tokens) = (self.step_cost(seq), self.training.tokens_a_step(seq));
         let mut lost = None;
         let steps = self.training.steps(seq);
@@ -180,7 +190,7 @@ impl<'a> Member<'a> {
         let context = TrainContext {
             device: shared.run.environment.device.open()?,
             seed: seed.split("order"),
-            checkpoint_dir: &work,
+            checkpoint_dir: work,
             held_out: Some(HeldOut {
                 sequences: &shared.held_out.sequences,
                 every: (steps / LOOKS).max(1),
@@ -188,7 +198,7 @@ impl<'a> Member<'a> {
             on_step: &mut on_step,
         };
         let objective = LanguageModel::default();
-        let mut publish = |tokens, done: Recovered| self.publish(shared, tokens, &done);
+        let mut publish = |tokens, done: TrainedStudent| self.publish(shared, tokens, &done);
         let data = &shared.train.sequences;
         train_branches(
             (&first, data),
@@ -201,8 +211,6 @@ impl<'a> Member<'a> {
             Failed::Train(error) => self.failed(*error),
             Failed::Study(error) => *error,
         })?;
-        std::fs::remove_dir_all(&work)
-            .map_err(|source| StudyError::WriteFile { path: work.clone(), source })?;
         lost.map_or(Ok(()), Err)
     }
 
@@ -210,9 +218,10 @@ impl<'a> Member<'a> {
         &self,
         shared: &Shared<'_>,
         tokens: TokenCount,
-        done: &Recovered,
+        done: &TrainedStudent,
     ) -> Result<(), Failed> {
-        let id = self.stage(shared, tokens)?;
+        let key = self.stage(shared, tokens)?;
+        let Claimed::Claim(claim) = shared.store.claim(&key, || ())? else { return Ok(()) };
         let device = shared.run.environment.device.open()?;
         let model = Decoder::new(&done.student, &device).map_err(StudyError::from)?;
         let summary = Summary {
@@ -221,23 +230,19 @@ impl<'a> Member<'a> {
             skipped: done.steps.iter().filter(|step| step.skipped).count(),
             held_out_loss: held_out_loss(&model, &shared.held_out.sequences)?,
         };
-        let prepared = shared.store.prepare(&id)?;
+        let prepared = claim.prepare()?;
         hf::write(&done.student, &prepared.join(MODEL), SaveDtype::F32)
             .map_err(StudyError::from)?;
-        crate::store::write_json(&prepared.join(SUMMARY), &summary)?;
-        shared.store.publish(&id, &prepared)?;
+        write_json(&prepared.join(SUMMARY), &summary)?;
+        claim.publish(&prepared)?;
         Ok(())
     }
 
-    fn scored(
-        &self,
-        shared: &Shared<'_>,
-        tokens: TokenCount,
-        id: &StageId,
-    ) -> Result<Trained, StudyError> {
+    fn scored(&self, shared: &Shared<'_>, tokens: TokenCount) -> Result<Trained, StudyError> {
         let name = self.name(tokens);
         let missing = || StudyError::Study { rule: format!("{name} was not finished") };
-        let stage = shared.store.finished(id).ok_or_else(missing)?;
+        let stage = shared.store.finished(&self.stage(shared, tokens)?).ok_or_else(missing)?;
+        shared.folder.link(&name, &stage)?;
         let folder = stage.join(MODEL);
         let summary: Summary = read_json(&stage.join(SUMMARY))?;
         let outcomes = outcomes(shared, &folder, &name)?;
@@ -263,14 +268,24 @@ fn outcomes(
     name: &str,
 ) -> Result<Vec<TaskOutcome>, StudyError> {
     let checkpoint = hf::read(folder)?;
-    let device = shared.run.environment.device;
-    let settings = (asked(&shared.tasks), device.to_string());
-    let inputs = [&fingerprint(&checkpoint), shared.tokenizer.hash()];
-    let id = StageId::new(&format!("{name}-eval"), &settings, &inputs)?;
-    if let Some(done) = earlier(&shared.store, &id)? {
-        return Ok(done);
-    }
-    let model = Decoder::new(&checkpoint, &device.open()?)?;
-    let questions = (&shared.tokenizer, &shared.tasks[..]);
-    answered((&shared.store, &id), (name, &model), questions, &mut |_| {})
+    let weights = fingerprint(&checkpoint);
+    let mut opened = None;
+    let mut outcome = |items: &TaskItems| {
+        let key = scores::key((&weights, &shared.tokenizer), items, &shared.numerics)?;
+        let waiting = || shared.progress().waiting(name);
+        let stage = match shared.store.claim(&key, waiting)? {
+            Claimed::Finished(folder) => folder,
+            Claimed::Claim(claim) => {
+                let decoder = match opened.take() {
+                    Some(decoder) => decoder,
+                    None => Decoder::new(&checkpoint, &shared.run.environment.device.open()?)?,
+                };
+                let subject = (name, &*opened.insert(decoder));
+                scores::answered(claim, &key, subject, (&shared.tokenizer, items), &mut |_| {})?
+            }
+        };
+        shared.folder.link(&scores::label(name, items), &stage)?;
+        scores::outcome(&stage)
+    };
+    shared.tasks.iter().map(&mut outcome).collect()
 }

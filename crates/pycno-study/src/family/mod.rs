@@ -21,7 +21,7 @@ use std::{
 
 use pycno_data::{Role, Shard, Slice, Tokenizer, disjoint, lab, pack};
 use pycno_eval::{Selection, TaskItems};
-use pycno_model::hf;
+use pycno_model::{ComputeDtype, hf};
 use pycno_record::{EventLog, TaskScore, atomic};
 use pycno_units::{ParamCount, TokenCount};
 use serde::Serialize;
@@ -31,9 +31,11 @@ pub use self::config::{
     SizeConfig, parse,
 };
 pub(crate) use self::progress::event;
-pub use self::rules::{Batch, BatchRule, RateRule};
+pub use self::rules::{BatchRule, BatchSize, RateRule};
 use self::{member::Member, progress::Progress};
-use crate::{Run, RunStore, StudyError, Watcher, shipped, texts::check_encodes};
+use crate::{
+    Numerics, RunContext, RunFolder, Store, StudyError, Watcher, shipped, texts::check_encodes,
+};
 
 /// A trained model and how it scores.
 #[derive(Clone, Debug, Serialize)]
@@ -58,8 +60,10 @@ pub struct Trained {
 /// What all members of a family read.
 struct Shared<'a> {
     file: &'a FamilyFile,
-    run: &'a Run,
-    store: RunStore,
+    run: &'a RunContext,
+    folder: RunFolder,
+    store: Store,
+    numerics: Numerics,
     files: std::collections::BTreeMap<String, Vec<u8>>,
     tokenizer: Tokenizer,
     held_out: Shard,
@@ -76,7 +80,7 @@ struct Shared<'a> {
 /// A [`StudyError`] that names the stage; finished stages stay, nothing half-made does.
 pub fn train_family(
     file: &FamilyFile,
-    run: &Run,
+    run: &RunContext,
     jobs: NonZeroUsize,
     watch: &mut dyn Watcher,
 ) -> Result<Vec<Trained>, StudyError> {
@@ -87,7 +91,7 @@ pub fn train_family(
     let done = side_by_side(&shared, &members, jobs.get())?;
     shared.progress().end()?;
     let trained: Vec<Trained> = done.into_iter().flatten().collect();
-    crate::store::write_json(&run.root.join("scores.json"), &trained)?;
+    crate::files::write_json(&run.root.join("scores.json"), &trained)?;
     atomic::write_file(&run.root.join("runs.csv"), table::runs(&file.config, &trained).as_bytes())?;
     Ok(trained)
 }
@@ -95,7 +99,7 @@ pub fn train_family(
 /// Reads what all members read.
 fn shared<'a>(
     file: &'a FamilyFile,
-    run: &'a Run,
+    run: &'a RunContext,
     watch: &'a mut dyn Watcher,
 ) -> Result<Shared<'a>, StudyError> {
     let config = &file.config;
@@ -115,13 +119,26 @@ fn shared<'a>(
     let texts = [&held_out.manifest, &train.manifest];
     disjoint(&texts.into_iter().chain(&tests).collect::<Vec<_>>())?;
     watch.end();
-    let store = RunStore::open(&run.root)?;
+    let (folder, store) = (RunFolder::open(&run.root)?, Store::open(&run.store)?);
+    let numerics = Numerics::of(run.environment.device, ComputeDtype::F32);
     let events = EventLog::open(&run.root.join("events.jsonl"))?;
     let progress = Mutex::new(Progress::new(watch, events));
-    Ok(Shared { file, run, store, files, tokenizer, held_out, train, tasks, progress })
+    Ok(Shared {
+        file,
+        run,
+        folder,
+        store,
+        numerics,
+        files,
+        tokenizer,
+        held_out,
+        train,
+        tasks,
+        progress,
+    })
 }
 
-fn tasks(file: &FamilyFile, run: &Run) -> Result<Vec<TaskItems>, StudyError> {
+fn tasks(file: &FamilyFile, run: &RunContext) -> Result<Vec<TaskItems>, StudyError> {
     let config = &file.config;
     let selection = Selection { limit: config.eval.limit, seed: config.family.seed.split("items") };
     let load =

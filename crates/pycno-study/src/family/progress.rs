@@ -40,6 +40,11 @@ impl<'a> Progress<'a> {
         self.watch.advance(units(self.done), stage);
     }
 
+    /// Another process is at it.
+    pub(super) fn waiting(&mut self, stage: &str) {
+        self.watch.advance(units(self.done), &format!("waiting for another process at {stage}"));
+    }
+
     /// A step was taken; those worth keeping go to the log.
     pub(super) fn step(
         &mut self,

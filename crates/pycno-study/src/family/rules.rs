@@ -11,7 +11,7 @@ use crate::StudyError;
 /// Sequences an optimizer step.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(untagged)]
-pub enum Batch {
+pub enum BatchSize {
     /// The same for every size.
     Fixed(NonZeroUsize),
     /// By size.
@@ -45,7 +45,7 @@ pub struct RateRule {
 /// More sequences per step than any model of a ladder is trained with.
 const MOST_SEQUENCES: f64 = 65536.0;
 
-impl Batch {
+impl BatchSize {
     /// The batch of a model of so many non-embedding parameters.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ mod tests {
     fn a_rate_falls_and_a_batch_grows_with_size() {
         let rate = RateRule { peak: 1e-2.try_into().unwrap(), at: ParamCount(1e4), power: 0.5 };
         assert!((f64::from(rate.of(ParamCount(1e6)).unwrap()) - 1e-3).abs() < 1e-12);
-        let batch: Batch =
+        let batch: BatchSize =
             toml::from_str::<toml::Table>("b = { sequences = 8, at = 1e4, power = 0.5 }").unwrap()
                 ["b"]
                 .clone()

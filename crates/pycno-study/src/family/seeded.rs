@@ -1,4 +1,4 @@
-//! A size by one of its seeds: the same shape once more says what luck does.
+//! A size by one of its seeds: the same shape once more shows run-to-run variance.
 
 use pycno_units::Seed;
 

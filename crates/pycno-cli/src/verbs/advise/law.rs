@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail, ensure};
 use pycno_density::{
-    DrawnLaw, Evidence, Ruler, RulerDraws, ScoreError, Subject, TaskScore, TaskSpec,
+    DrawnLaw, Evidence, Ruler, RulerDraws, ScoreError, ScoreSummary, Subject, TaskSpec,
 };
 use pycno_units::{ParamCount, Score, Seed};
 use serde_json::{Value, json};
@@ -146,7 +146,7 @@ fn elsewhere(draws: &RulerDraws, tasks: &[String]) -> anyhow::Result<f64> {
     // The share is that of the draws, whatever the score.
     let evidence = |task: &String| {
         let (task, error) = (task.clone(), ScoreError::Unknown);
-        Evidence::Score(TaskScore { task, score: Score::FULL, error })
+        Evidence::Score(ScoreSummary { task, score: Score::FULL, error })
     };
     let tasks = tasks.iter().map(evidence).collect();
     let subject = Subject { name: "any".to_owned(), params: ParamCount(1.0), tasks };

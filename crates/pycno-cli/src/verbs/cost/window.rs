@@ -1,7 +1,7 @@
 //! Whether a training cost comes back before a half-size rival appears.
 
 use anyhow::Context as _;
-use pycno_density::{BREAK_EVEN_ASSUMPTIONS, BreakEven, Profit, Recovery, Venture};
+use pycno_density::{BREAK_EVEN_ASSUMPTIONS, BreakEven, Payback, Profit, Venture};
 use serde_json::{Value, json};
 
 use super::moore::Growth;
@@ -26,9 +26,9 @@ pub(super) fn readable(found: &BreakEven, is_interval: bool) -> String {
         vec!["left over".to_owned(), months(found.margin_months)],
     ];
     let verdict = match found.verdict {
-        Recovery::InTime => "The cost comes back in time",
-        Recovery::TooLate => "The cost comes back too late",
-        Recovery::Never => "The cost never comes back: there is no profit",
+        Payback::InTime => "The cost comes back in time",
+        Payback::TooLate => "The cost comes back too late",
+        Payback::Never => "The cost never comes back: there is no profit",
     };
     let certain = match (is_interval, found.certain) {
         (false, _) => "",
@@ -49,9 +49,9 @@ pub(super) fn document(found: &BreakEven) -> Value {
         "margin_months": found.margin_months,
         "earned_share": found.earned_share,
         "verdict": match found.verdict {
-            Recovery::InTime => "in-time",
-            Recovery::TooLate => "too-late",
-            Recovery::Never => "never",
+            Payback::InTime => "in-time",
+            Payback::TooLate => "too-late",
+            Payback::Never => "never",
         },
         "is_certain": found.certain,
         "assumptions": assumptions(&BREAK_EVEN_ASSUMPTIONS),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::Context as _;
 use pycno_density::{
     Effective, Evidence, Interval, Level, MeanLaw, Ruler, RulerDraws, ScoreError, ScoreLaw,
-    Subject, TaskScore, Weighed, Weight,
+    ScoreSummary, Subject, Weighed, Weight,
 };
 use pycno_study::{StudyError, shipped};
 use pycno_units::{ParamCount, Score, Seed};
@@ -35,9 +35,9 @@ pub(super) struct Reading {
     pub(super) sensitivity: Option<f64>,
     /// Percentile interval of the density; none where the score's error is unknown.
     pub(super) interval: Option<Interval>,
-    /// Percentile interval of the density that the model's recipe has.
-    pub(super) of_recipe: Option<Interval>,
-    /// The same, corrected for bias and acceleration.
+    /// The same with run-to-run variance: the prediction interval over runs.
+    pub(super) over_runs: Option<Interval>,
+    /// The first, corrected for bias and acceleration.
     pub(super) bca: Option<Interval>,
     /// Share of draws that another basin fits better.
     pub(super) elsewhere: Option<f64>,
@@ -74,7 +74,7 @@ impl Balance {
         &mut self,
         name: &str,
         params: ParamCount,
-        scores: &[TaskScore],
+        scores: &[ScoreSummary],
     ) -> anyhow::Result<Weighing> {
         let mut tasks = Vec::new();
         for score in scores {
@@ -86,11 +86,11 @@ impl Balance {
             Some(Err(note)) => (None, Some(note)),
             Some(Ok(mean)) => (Some(Reading::of_mean(&mean, scores, params)?), None),
         };
-        let known = |score: &TaskScore| score.error != ScoreError::Unknown;
+        let known = |score: &ScoreSummary| score.error != ScoreError::Unknown;
         let mut weighed = Vec::new();
         if scores.iter().any(known) {
             let joint = note.is_none();
-            let sets: Vec<&[TaskScore]> =
+            let sets: Vec<&[ScoreSummary]> =
                 if joint { vec![scores] } else { scores.chunks(1).collect() };
             for set in sets.into_iter().filter(|set| set.iter().any(known)) {
                 weighed.push(self.draws(set)?.weigh(&subject(name, params, set))?);
@@ -108,7 +108,7 @@ impl Balance {
     }
 
     /// The law of the mean over several tasks, or why there is none; `None` for one task.
-    fn mean(&self, scores: &[TaskScore]) -> Option<Result<MeanLaw, String>> {
+    fn mean(&self, scores: &[ScoreSummary]) -> Option<Result<MeanLaw, String>> {
         let names: Vec<&str> = scores.iter().map(|score| score.task.as_str()).collect();
         if names.len() < 2 {
             return None;
@@ -125,7 +125,7 @@ impl Balance {
         }))
     }
 
-    fn draws(&mut self, scores: &[TaskScore]) -> anyhow::Result<&RulerDraws> {
+    fn draws(&mut self, scores: &[ScoreSummary]) -> anyhow::Result<&RulerDraws> {
         let names: Vec<&str> = scores.iter().map(|score| score.task.as_str()).collect();
         let key: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         Ok(match self.drawn.entry(key) {
@@ -138,8 +138,8 @@ impl Balance {
 }
 
 impl Reading {
-    fn new(given: &TaskScore, law: &ScoreLaw, params: ParamCount) -> Self {
-        let TaskScore { task, score, error } = given;
+    fn new(given: &ScoreSummary, law: &ScoreLaw, params: ParamCount) -> Self {
+        let ScoreSummary { task, score, error } = given;
         let effective = law.effective(*score);
         Self {
             of: task.clone(),
@@ -149,27 +149,31 @@ impl Reading {
             effective,
             sensitivity: law.sensitivity(*score),
             interval: None,
-            of_recipe: None,
+            over_runs: None,
             bca: None,
             elsewhere: None,
         }
     }
 
-    fn of_mean(mean: &MeanLaw, scores: &[TaskScore], params: ParamCount) -> anyhow::Result<Self> {
+    fn of_mean(
+        mean: &MeanLaw,
+        scores: &[ScoreSummary],
+        params: ParamCount,
+    ) -> anyhow::Result<Self> {
         let of = |task: &str| {
             scores.iter().find(|score| score.task == task).map(|score| score.score.percent())
         };
         let percent = mean.spec.value(of).context("a mean needs the scores of all its tasks")?;
         let score = Score::from_percent(percent.clamp(0.0, 100.0))?;
         let (task, error) = (mean.spec.name.clone(), ScoreError::Unknown);
-        Ok(Self::new(&TaskScore { task, score, error }, &mean.law, params))
+        Ok(Self::new(&ScoreSummary { task, score, error }, &mean.law, params))
     }
 
     /// Takes the intervals of its draws, unless the score's own error is unknown.
     fn with(&mut self, weight: &Weight) {
         if weight.level != Level::Exact {
             self.interval = Some(weight.density.interval);
-            self.of_recipe = weight.density.of_recipe;
+            self.over_runs = weight.density.over_runs;
             self.bca = weight.bca();
             self.elsewhere = Some(weight.other_basin());
         }
@@ -207,7 +211,7 @@ pub(crate) fn ruler(text: &str) -> anyhow::Result<Ruler> {
     found.with_context(|| format!("ruler {text}"))
 }
 
-fn subject(name: &str, params: ParamCount, scores: &[TaskScore]) -> Subject {
+fn subject(name: &str, params: ParamCount, scores: &[ScoreSummary]) -> Subject {
     let tasks = scores.iter().cloned().map(Evidence::Score).collect();
     Subject { name: name.to_owned(), params, tasks }
 }

@@ -68,7 +68,7 @@ fn reading(reading: &Reading) -> Value {
         },
         "density": reading.density,
         "interval": reading.interval.as_ref().map(interval),
-        "recipe_interval": reading.of_recipe.as_ref().map(interval),
+        "interval_over_runs": reading.over_runs.as_ref().map(interval),
         "bca_interval": reading.bca.as_ref().map(interval),
         "is_wide": reading.interval.as_ref().map(words::is_wide),
         "dlnn_ds_per_point": reading.sensitivity,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use pycno_density::{Ruler, ScoreError, TaskScore};
+use pycno_density::{Ruler, ScoreError, ScoreSummary};
 use pycno_units::Score;
 
 use crate::args::DensityArguments;
@@ -56,7 +56,7 @@ pub(super) fn stderr(text: &str) -> Option<ScoreError> {
 pub(super) fn of_flags(
     arguments: &DensityArguments,
     ruler: &Ruler,
-) -> anyhow::Result<Vec<TaskScore>> {
+) -> anyhow::Result<Vec<ScoreSummary>> {
     let mut scores = BTreeMap::new();
     for (task, text) in pairs("--scores", &arguments.scores)? {
         ruler.task(task).with_context(|| format!("--scores {task}={text}"))?;
@@ -79,7 +79,7 @@ pub(super) fn of_flags(
         }
     }
     let known = ruler.task_names().into_iter().filter_map(|task| Some((task, scores.get(task)?)));
-    let known = known.map(|(task, found)| TaskScore {
+    let known = known.map(|(task, found)| ScoreSummary {
         task: task.to_owned(),
         score: found.score,
         error: errors.get(task).copied().unwrap_or(ScoreError::Unknown),
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::args::{Arguments, Verb};
 
-    fn read(flags: &[&str]) -> Result<Vec<TaskScore>, String> {
+    fn read(flags: &[&str]) -> Result<Vec<ScoreSummary>, String> {
         let start = ["pycno", "density", "--ruler", "pythia", "--params", "302.3M"];
         let parsed =
             Arguments::try_parse_from(start.iter().chain(flags)).map_err(|e| e.to_string())?;

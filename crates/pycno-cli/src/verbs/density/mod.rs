@@ -80,12 +80,12 @@ fn cells(params: ParamCount, reading: &Reading) -> [String; 3] {
     [size, density, interval.map_or_else(String::new, words::interval)]
 }
 
-/// Where another run of the model's recipe may lie.
-fn recipe(weighing: &Weighing) -> Option<String> {
+/// The prediction interval over runs of the model's recipe.
+fn over_runs(weighing: &Weighing) -> Option<String> {
     let [one] = weighing.leading()[..] else { return None };
-    let interval = words::interval(one.of_recipe.as_ref()?);
+    let interval = words::interval(one.over_runs.as_ref()?);
     Some(format!(
-        "Of its recipe, with the luck of a run as the reference models scatter about the law: {interval}."
+        "Prediction interval over runs, with run-to-run variance as the reference models scatter about the law: {interval}."
     ))
 }
 
@@ -98,7 +98,7 @@ fn footer(balance: &Balance, weighings: &[&Weighing]) -> String {
     )];
     if let [one] = weighings {
         lines.push(format!("Density is over {} non-embedding parameters.", one.params));
-        lines.extend(recipe(one));
+        lines.extend(over_runs(one));
     }
     let readings = || weighings.iter().flat_map(|weighing| weighing.readings());
     let drawn = || readings().filter_map(|reading| reading.interval.as_ref());

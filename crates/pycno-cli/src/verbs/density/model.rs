@@ -1,7 +1,7 @@
 //! Rows of a table of models, read and checked.
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use pycno_density::{Ruler, ScoreError, Sizes, TaskScore};
+use pycno_density::{Ruler, ScoreError, ScoreSummary, Sizes};
 use pycno_units::ParamCount;
 use time::Date;
 
@@ -25,7 +25,7 @@ pub(super) struct Model {
     pub(super) sizes: Option<Sizes>,
     pub(super) parent: Option<String>,
     pub(super) date: Option<Date>,
-    pub(super) scores: Vec<TaskScore>,
+    pub(super) scores: Vec<ScoreSummary>,
 }
 
 impl Model {
@@ -108,7 +108,7 @@ fn model(row: &Row<'_>, ruler: &Ruler) -> anyhow::Result<Model> {
     }
     sizes::by_rule(&sizes).with_context(|| row.place("total"))?;
     let scores = ruler.task_names().into_iter().map(|task| score(row, task));
-    let scores: Vec<TaskScore> =
+    let scores: Vec<ScoreSummary> =
         scores.filter_map(Result::transpose).collect::<anyhow::Result<_>>()?;
     ensure!(!scores.is_empty(), "{}: model {name:?} has no score at all", row.place("model"));
     Ok(Model {
@@ -122,7 +122,7 @@ fn model(row: &Row<'_>, ruler: &Ruler) -> anyhow::Result<Model> {
 }
 
 /// The score of a task with its error, if the cell is filled.
-fn score(row: &Row<'_>, task: &str) -> anyhow::Result<Option<TaskScore>> {
+fn score(row: &Row<'_>, task: &str) -> anyhow::Result<Option<ScoreSummary>> {
     let (items, stderr) = (format!("{ITEMS}{task}"), format!("{STDERR}{task}"));
     let count = row.parsed(&items, "a positive whole number of items", evidence::item_count)?;
     let points = row.parsed(&stderr, "a standard error in percent points", evidence::stderr)?;
@@ -133,5 +133,5 @@ fn score(row: &Row<'_>, task: &str) -> anyhow::Result<Option<TaskScore>> {
         bail!("{}: expected a number of items or a standard error, got both", row.place(&items));
     }
     let error = count.or(points).unwrap_or(ScoreError::Unknown);
-    Ok(Some(TaskScore { task: task.to_owned(), score: percent.score, error }))
+    Ok(Some(ScoreSummary { task: task.to_owned(), score: percent.score, error }))
 }

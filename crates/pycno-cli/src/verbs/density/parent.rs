@@ -114,8 +114,8 @@ pub(super) fn document(against: &Against) -> Value {
             "of": ratio.of,
             "density_ratio": ratio.value,
             "interval": ratio.compared.as_ref().map(|found| interval(&found.interval)),
-            "recipe_interval":
-                ratio.compared.and_then(|found| found.of_recipe).as_ref().map(interval),
+            "interval_over_runs":
+                ratio.compared.and_then(|found| found.over_runs).as_ref().map(interval),
             "verdict": ratio.compared.as_ref().map(|found| words::verdict(found.verdict)),
             "holm_p": ratio.adjusted_p,
         })

@@ -1,6 +1,6 @@
 //! A fit card as text.
 
-use pycno_density::{FitCard, LossConstants, MinimumCard, Objective, Repeated, TaskCard};
+use pycno_density::{FitCard, FitObjective, LossConstants, MinimumCard, Repeated, TaskCard};
 
 use super::constants;
 use crate::{table, words};
@@ -59,20 +59,20 @@ fn fit(title: &str, card: &FitCard, unit: &str, held: impl Fn(f64) -> String) ->
 /// What runs of one size and token count say.
 fn repeated(of: &Repeated) -> String {
     format!(
-        "    repeated  {} inputs; one run is {} off their mean (luck); R2 {:.4} of the means, {:.4} the most of runs\n",
+        "    repeated  {} inputs; standard deviation of a run {}; R2 {:.4} of the means, at most {:.4} of runs\n",
         of.inputs,
-        words::number(of.luck),
+        words::number(of.run_stddev),
         of.r_squared_of_means,
         of.r_squared_limit,
     )
 }
 
-const fn objective(objective: Objective) -> &'static str {
+const fn objective(objective: FitObjective) -> &'static str {
     match objective {
-        Objective::HuberLog => "Huber of log residuals",
-        Objective::Huber => "Huber of residuals",
-        Objective::SquaresLog => "squares of log residuals",
-        Objective::Squares => "squares of residuals",
+        FitObjective::HuberLog => "Huber of log residuals",
+        FitObjective::Huber => "Huber of residuals",
+        FitObjective::SquaresLog => "squares of log residuals",
+        FitObjective::Squares => "squares of residuals",
     }
 }
 

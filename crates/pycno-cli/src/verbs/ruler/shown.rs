@@ -1,6 +1,6 @@
 //! `pycno ruler show`: constants and fit cards.
 
-use pycno_density::{Constants, Ruler, ScoreLaw, Task};
+use pycno_density::{Constants, Ruler, RulerTask, ScoreLaw};
 use serde_json::{Value, json};
 
 use super::{card, constants};
@@ -44,7 +44,7 @@ pub(super) fn head(ruler: &Ruler) -> String {
 
 /// A task with its cards.
 pub(super) fn readable(ruler: &Ruler, name: &str) -> anyhow::Result<String> {
-    let Task { spec, law, other_basin, card } = ruler.task(name)?;
+    let RulerTask { spec, law, other_basin, card } = ruler.task(name)?;
     let constants = law.constants();
     let refit = if spec.published.is_some() { Some(constants::refit(ruler, name)?) } else { None };
     let mut lines = vec![format!("{name} ({})", spec.metric)];
@@ -87,7 +87,7 @@ fn reach(law: &ScoreLaw) -> String {
 
 /// The same for `--json`; cards as in the ruler's file.
 pub(super) fn document(ruler: &Ruler, name: &str) -> anyhow::Result<Value> {
-    let Task { spec, law, other_basin, card } = ruler.task(name)?;
+    let RulerTask { spec, law, other_basin, card } = ruler.task(name)?;
     let constants = law.constants();
     let refit = if spec.published.is_some() { Some(constants::refit(ruler, name)?) } else { None };
     let range = law.range();

@@ -4,7 +4,7 @@
 //! curves of Extended Data Fig. 1, so they are the authors' to about 4 to 5 digits.
 
 use pycno_density::{
-    Anchor, LossConstants, LossFit, LossFitOptions, LossForm, LossPoint, MinimumCard, Objective,
+    Anchor, FitObjective, LossConstants, LossFit, LossFitOptions, LossForm, LossPoint, MinimumCard,
     Run, ScoreFit, ScoreLimits, ScorePoint, SigmoidConstants, fit_loss, fit_score,
 };
 use pycno_units::{NatsPerToken, ParamCount, Score, TokenCount};
@@ -50,7 +50,7 @@ pub(crate) struct Refit<'a> {
 pub(crate) const fn options() -> LossFitOptions {
     LossFitOptions {
         form: LossForm::Densing,
-        objective: Objective::Squares,
+        objective: FitObjective::Squares,
         basin: Some(START),
         exhaustive: false,
     }

@@ -2,7 +2,7 @@
 //!
 //! Equation 1; models of experts by the time-based size of equation 6.
 
-use pycno_density::{Ruler, SizeRule, Sizes, Task, TimeRatio};
+use pycno_density::{Ruler, RulerTask, SizeRule, Sizes, TimeRatio};
 use pycno_units::{ParamCount, Score};
 
 use super::{
@@ -46,7 +46,7 @@ pub(crate) fn size(row: Record<'_>, ratio: TimeRatio) -> Fallible<ParamCount> {
 
 /// Mean of the four categories; where the two code benchmarks are not known apart, their average
 /// stands for both.
-pub(crate) fn four_categories(avg4: &Task<'_>, row: Record<'_>) -> Fallible<Score> {
+pub(crate) fn four_categories(avg4: &RulerTask<'_>, row: Record<'_>) -> Fallible<Score> {
     let code = row.maybe("code_avg")?;
     let of = |task: &str| match task {
         "mmlu" => row.maybe("MMLU").ok().flatten(),
@@ -87,7 +87,7 @@ pub(crate) fn section<'a>(
 }
 
 impl<'a> Weighed<'a> {
-    fn of(avg4: &Task<'_>, row: Record<'a>) -> Fallible<Self> {
+    fn of(avg4: &RulerTask<'_>, row: Record<'a>) -> Fallible<Self> {
         let score = four_categories(avg4, row)?;
         let effective = avg4.law.effective(score).params().ok_or("a score without a size")?.0;
         let density = |ratio| size(row, ratio).map(|size| effective / size.0);

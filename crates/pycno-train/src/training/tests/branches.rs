@@ -34,7 +34,7 @@ fn branch_out(
         on_step: &mut |_| {},
     };
     let (student, config) = (model(true, 3), branching());
-    let mut on_branch = |tokens: TokenCount, done: Recovered| {
+    let mut on_branch = |tokens: TokenCount, done: TrainedStudent| {
         found.insert(tokens.0, bits(&done.student));
         Ok::<(), TrainError>(())
     };

@@ -1,6 +1,6 @@
 //! Spikes: batches whose loss is far from all before, and that would undo what was learned.
 
-use pycno_record::RecoveryStep;
+use pycno_record::TrainingStep;
 
 use crate::{SpikeLimit, TrainError};
 
@@ -16,7 +16,7 @@ const MOST: usize = 8;
 /// A function of the steps alone, so that a run that was killed decides the same way.
 pub(super) fn is_spike(
     loss: f64,
-    steps: &[RecoveryStep],
+    steps: &[TrainingStep],
     limit: SpikeLimit,
 ) -> Result<bool, TrainError> {
     let learned = steps.iter().rev().filter(|step| !step.skipped).take(WINDOW);
@@ -41,8 +41,8 @@ mod tests {
 
     use super::*;
 
-    fn steps(losses: &[(f64, bool)]) -> Vec<RecoveryStep> {
-        let step = |(i, &(loss, skipped)): (usize, &(f64, bool))| RecoveryStep {
+    fn steps(losses: &[(f64, bool)]) -> Vec<TrainingStep> {
+        let step = |(i, &(loss, skipped)): (usize, &(f64, bool))| TrainingStep {
             step: i as u64 + 1,
             tokens: TokenCount(0),
             loss,

@@ -7,7 +7,7 @@
 use pycno_model::Checkpoint;
 use pycno_units::TokenCount;
 
-use super::{Recovered, Segment, TrainContext, Training, identity::run_hash};
+use super::{Segment, TrainContext, TrainedStudent, Training, identity::run_hash};
 use crate::{Objective, TrainConfig, TrainError, checkpoint};
 
 /// Trains a student on several budgets of tokens, the least first; each ends in the same bits as
@@ -26,7 +26,7 @@ pub fn train_branches<E: From<TrainError>>(
     objective: &dyn Objective,
     (config, budgets): (&TrainConfig, &[TokenCount]),
     ctx: TrainContext<'_>,
-    on_branch: &mut dyn FnMut(TokenCount, Recovered) -> Result<(), E>,
+    on_branch: &mut dyn FnMut(TokenCount, TrainedStudent) -> Result<(), E>,
 ) -> Result<(), E> {
     let TrainContext { device, seed, checkpoint_dir, held_out, on_step } = ctx;
     let every = config.checkpoint_every.get();
@@ -51,7 +51,7 @@ pub fn train_branches<E: From<TrainError>>(
             Segment { folder: &folder, hash, every, held_out, on_step: segment.on_step };
         let branch = decay.resumed(stable.branch(tokens)?, &device)?;
         let steps = branch.steps();
-        on_branch(tokens, decay.advance(branch, steps)?.recovered(student))?;
+        on_branch(tokens, decay.advance(branch, steps)?.trained(student))?;
         checkpoint::remove(&folder)?;
     }
     Ok(())

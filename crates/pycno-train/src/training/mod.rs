@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use burn::tensor::Device;
 use pycno_model::Checkpoint;
-use pycno_record::RecoveryStep;
+use pycno_record::TrainingStep;
 use pycno_units::{Seed, TokenCount};
 
 use crate::{Objective, TrainConfig, TrainError, checkpoint};
@@ -23,13 +23,13 @@ pub use self::{
     run::Training,
 };
 
-/// A student after its recovery.
+/// A student after its training, from scratch or after pruning.
 #[derive(Clone, Debug)]
-pub struct Recovered {
+pub struct TrainedStudent {
     /// The student with its new weights.
     pub student: Checkpoint,
     /// One entry a step, those before a restart included.
-    pub steps: Vec<RecoveryStep>,
+    pub steps: Vec<TrainingStep>,
 }
 
 /// What a step did.
@@ -86,7 +86,7 @@ pub fn train(
     objective: &dyn Objective,
     config: &TrainConfig,
     ctx: TrainContext<'_>,
-) -> Result<Recovered, TrainError> {
+) -> Result<TrainedStudent, TrainError> {
     let TrainContext { device, seed, checkpoint_dir: folder, held_out, on_step } = ctx;
     let training = Training::new(student, data, objective, config, (&device, seed))?;
     let hash = run_hash(student, data, (objective.name(), config, seed))?;
@@ -94,7 +94,7 @@ pub fn train(
         Segment { folder, hash, every: config.checkpoint_every.get(), held_out, on_step };
     let training = segment.resumed(training, &device)?;
     let steps = training.steps();
-    Ok(segment.advance(training, steps)?.recovered(student))
+    Ok(segment.advance(training, steps)?.trained(student))
 }
 
 /// A part of a run, from checkpoint to checkpoint.

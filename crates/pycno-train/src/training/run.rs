@@ -5,10 +5,10 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use pycno_data::Batches;
 use pycno_model::{Checkpoint, Decoder};
-use pycno_record::RecoveryStep;
+use pycno_record::TrainingStep;
 use pycno_units::{Seed, TokenCount};
 
-use super::{Recovered, StepEvent, gradients::batch_gradients, guard, identity::check_data};
+use super::{StepEvent, TrainedStudent, gradients::batch_gradients, guard, identity::check_data};
 use crate::{
     Objective, Schedule, TrainConfig, TrainError,
     checkpoint::State,
@@ -97,9 +97,12 @@ impl<'a> Training<'a> {
     }
 
     /// What became of the student.
-    pub(super) fn recovered(self, student: &Checkpoint) -> Recovered {
+    pub(super) fn trained(self, student: &Checkpoint) -> TrainedStudent {
         let State { student: trained, steps, .. } = self.state;
-        Recovered { student: Checkpoint { tensors: trained.tensors(), ..student.clone() }, steps }
+        TrainedStudent {
+            student: Checkpoint { tensors: trained.tensors(), ..student.clone() },
+            steps,
+        }
     }
 }
 
@@ -133,7 +136,7 @@ impl Run<'_> {
             student = optimizer.step(student, gradients, rates);
         }
         let tokens = TokenCount(step * self.config.tokens_a_step(self.seq));
-        steps.push(RecoveryStep { step, tokens, loss, learning_rate, gradient_norm, skipped });
+        steps.push(TrainingStep { step, tokens, loss, learning_rate, gradient_norm, skipped });
         let event = StepEvent {
             step,
             steps: self.schedule.steps(),

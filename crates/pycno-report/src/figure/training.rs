@@ -1,6 +1,6 @@
-//! How recovery went: the objective against tokens.
+//! How training went: the objective against tokens.
 
-use pycno_record::{Record, Recovery};
+use pycno_record::{Record, TrainingCurve};
 
 use super::{
     WIDTH,
@@ -21,15 +21,15 @@ const POINTS: usize = 600;
 /// A curve to draw.
 struct Curve<'a> {
     name: &'a str,
-    recovery: &'a Recovery,
+    training: &'a TrainingCurve,
     smooth: Vec<f64>,
 }
 
-/// Draws the loss of every recovered student, raw and faint under its moving mean; `None` if no
-/// student was recovered.
-pub(crate) fn recovery(record: &Record) -> Option<String> {
+/// Draws the loss of every trained student, raw and faint under its moving mean; `None` if no
+/// student was trained.
+pub(crate) fn training(record: &Record) -> Option<String> {
     let curves: Vec<_> = record.models.iter().filter_map(curve).collect();
-    let steps = || curves.iter().flat_map(|curve| &curve.recovery.steps);
+    let steps = || curves.iter().flat_map(|curve| &curve.training.steps);
     let tokens = steps().map(|step| step.tokens.0 as f64).chain([0.0]);
     let x = Scale::over(Kind::Linear, tokens, 0.0, [LEFT, RIGHT])?;
     let y = Scale::over(Kind::Linear, steps().map(|step| step.loss), 0.06, [BOTTOM, TOP])?;
@@ -42,17 +42,17 @@ pub(crate) fn recovery(record: &Record) -> Option<String> {
             draw_curve(canvas, curve, [&x, &y]);
             let text = fit(curve.name, 26);
             canvas.text("label", at(RIGHT + 10.0, height), Anchor::Start, &text);
-            let under = format!("{}, {}", curve.recovery.objective, curve.recovery.tokens);
+            let under = format!("{}, {}", curve.training.objective, curve.training.tokens);
             canvas.text("tick", at(RIGHT + 10.0, height + 15.0), Anchor::Start, &fit(&under, 30));
         });
     }
-    Some(canvas.finish("Recovery loss against tokens for every recovered student"))
+    Some(canvas.finish("Training loss against tokens for every trained student"))
 }
 
 fn curve(model: &pycno_record::ModelRecord) -> Option<Curve<'_>> {
-    let recovery = model.recovery.as_ref().filter(|recovery| !recovery.steps.is_empty())?;
-    let losses: Vec<_> = recovery.steps.iter().map(|step| step.loss).collect();
-    Some(Curve { name: &model.name, recovery, smooth: moving_mean(&losses, losses.len() / 40) })
+    let training = model.training.as_ref().filter(|training| !training.steps.is_empty())?;
+    let losses: Vec<_> = training.steps.iter().map(|step| step.loss).collect();
+    Some(Curve { name: &model.name, training, smooth: moving_mean(&losses, losses.len() / 40) })
 }
 
 fn end(curve: &Curve<'_>) -> f64 {
@@ -77,7 +77,7 @@ fn draw_axes(canvas: &mut Canvas, x: &Scale, y: &Scale) {
 }
 
 fn draw_curve(canvas: &mut Canvas, curve: &Curve<'_>, [x, y]: [&Scale; 2]) {
-    let steps = &curve.recovery.steps;
+    let steps = &curve.training.steps;
     let stride = steps.len().div_ceil(POINTS);
     let places = |loss: &dyn Fn(usize) -> f64| -> Vec<_> {
         let last = steps.len() - 1;

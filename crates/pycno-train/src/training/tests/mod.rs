@@ -162,7 +162,7 @@ fn run(
     objective: &dyn Objective,
     config: &TrainConfig,
     folder: &Path,
-) -> Result<(Recovered, Vec<StepEvent>), TrainError> {
+) -> Result<(TrainedStudent, Vec<StepEvent>), TrainError> {
     let mut events = Vec::new();
     let ctx = TrainContext {
         device: Device::flex(),
@@ -171,8 +171,8 @@ fn run(
         held_out: None,
         on_step: &mut |event| events.push(event.clone()),
     };
-    let recovered = train(student, &data(6, 9), objective, config, ctx)?;
-    Ok((recovered, events))
+    let trained = train(student, &data(6, 9), objective, config, ctx)?;
+    Ok((trained, events))
 }
 
 fn bits(student: &Checkpoint) -> Vec<(String, Vec<u32>)> {
