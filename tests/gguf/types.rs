@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor};
 use pycno_data::Tokenizer;
-use pycno_model::{Checkpoint, Decoder, gguf, hf::Family};
+use pycno_model::{Checkpoint, Decoder, gguf, hf::ModelFamily};
 use safetensors::SafeTensors;
 
 fn golden(file: &str) -> PathBuf {
@@ -20,7 +20,7 @@ fn every_type_unpacks_to_the_bits_of_the_gguf_package() {
     let bytes = std::fs::read(golden("types.safetensors")).unwrap();
     let expected = SafeTensors::deserialize(&bytes).unwrap();
     let tensors = checkpoint().tensors;
-    let family = Family::named("llama").unwrap();
+    let family = ModelFamily::named("llama").unwrap();
     assert_eq!(tensors.len(), expected.len());
     for (name, expected) in expected.iter() {
         let found = tensors.iter().find(|(id, _)| family.tensor(**id).as_deref() == Some(name));

@@ -45,7 +45,8 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Tensors`] if the checkpoint's tensors are not those of its spec.
+    /// [`ModelError::Tensors`] if the checkpoint's tensors are not those of its spec, [`ModelError::Incomputable`]
+    /// for one whose logits are capped.
     pub fn new(checkpoint: &Checkpoint, device: &Device) -> Result<Self, ModelError> {
         Self::computing_in(ComputeDtype::F32, checkpoint, device)
     }
@@ -61,6 +62,9 @@ impl Decoder {
         device: &Device,
     ) -> Result<Self, ModelError> {
         checkpoint.check()?;
+        if let Some(cap) = checkpoint.spec.logit_softcap {
+            return Err(ModelError::Incomputable { what: format!("logits capped at {cap}") });
+        }
         let target = &DeviceDtype { device, dtype: dtype.on(device)? };
         let spec = &checkpoint.spec;
         let outside = |part| checkpoint.tensors.get(&TensorId::outside(part));

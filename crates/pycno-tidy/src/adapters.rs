@@ -13,10 +13,10 @@ const TENSORS: [&str; 6] = [
 ];
 /// Families of models as configs and metadata write them, at the beginning of a literal.
 const FAMILIES: [&str; 4] = [
-    concat!("\"", "llama"),
-    concat!("\"", "mistral"),
-    concat!("\"", "qwen"),
-    concat!("\"", "gemma"),
+    concat!("\"lla", "ma"),
+    concat!("\"mis", "tral"),
+    concat!("\"qw", "en"),
+    concat!("\"gem", "ma"),
 ];
 const HF: &str = "crates/pycno-model/src/hf/";
 const GGUF: &str = "crates/pycno-model/src/gguf/";

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::{
-    family::{FAMILIES, Family},
+    family::{FAMILIES, ModelFamily},
     keys::Keys,
 };
 use crate::{ModelError, ModelSpec};
@@ -39,7 +39,7 @@ pub fn with_spec(
     let path = Path::new("config.json");
     let family = match original.contains_key("model_type") {
         true => family(original, path)?,
-        false => Family::for_spec(spec),
+        false => ModelFamily::for_spec(spec),
     };
     let inexpressible =
         |what| ModelError::Inexpressible { what, format: family.model_type.to_owned() };
@@ -63,8 +63,8 @@ pub fn with_spec(
 pub(super) fn family(
     config: &Map<String, Value>,
     path: &Path,
-) -> Result<&'static Family, ModelError> {
-    let named = config.get("model_type").and_then(Value::as_str).and_then(Family::named);
+) -> Result<&'static ModelFamily, ModelError> {
+    let named = config.get("model_type").and_then(Value::as_str).and_then(ModelFamily::named);
     named.ok_or_else(|| {
         let known = FAMILIES.map(|family| family.model_type).join(", ");
         Keys::new(config, path, "").wrong("model_type", &format!("one of {known}"))
@@ -158,7 +158,7 @@ mod tests {
         refused(&json!({ "rope_scaling": { "type": "linear" } }), &["rope_scaling.factor"]);
         refused(
             &json!({ "model_type": "gpt2" }),
-            &["model_type", "llama, mistral, qwen2, qwen3, gemma2, gemma3_text", "gpt2"],
+            &["model_type", "llama, mistral, qwen2, qwen3, gemma3_text", "gpt2"],
         );
         refused(&json!({ "model_type": null }), &["model_type", "null"]);
         refused(&json!({ "hidden_act": "gelu" }), &["hidden_act", "silu", "gelu"]);

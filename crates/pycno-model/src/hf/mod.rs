@@ -10,6 +10,6 @@ pub(crate) mod read;
 mod write;
 
 pub(crate) use family::llama_name;
-pub use family::{FAMILIES, Family};
+pub use family::{FAMILIES, ModelFamily};
 pub use read::{from_files, read};
 pub use write::{SaveDtype, write};

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{
     config,
-    family::Family,
+    family::ModelFamily,
     header::{self, Entry, FileDtype},
     write::SaveDtype,
 };
@@ -135,7 +135,7 @@ fn assembled(
 
 /// The tensors that the spec calls for, found under the family's names.
 fn identified(
-    family: &Family,
+    family: &ModelFamily,
     spec: &ModelSpec,
     shards: &[Shard],
 ) -> Result<BTreeMap<TensorId, HostTensor>, ModelError> {
@@ -241,7 +241,7 @@ fn check_index(folder: &Path, files: &[String], shards: &[Shard]) -> Result<(), 
 
 /// Drops what the spec makes redundant: frequencies, and the head of a tied model if it is the embedding.
 fn drop_redundant(
-    family: &Family,
+    family: &ModelFamily,
     spec: &ModelSpec,
     shards: &mut [Shard],
 ) -> Result<(), ModelError> {

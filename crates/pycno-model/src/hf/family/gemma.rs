@@ -1,4 +1,4 @@
-//! What Gemma 2 and 3 have in common: norms around attention and FFN whose weights are the gain less 1, GELU,
+//! What is common to Gemma from the second on: norms around attention and FFN whose weights are the gain less 1, GELU,
 //! embeddings scaled by the root of the width, layers with and without windows.
 
 use serde_json::{Map, Value};

@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::keys::Keys,
-    Family,
+    ModelFamily,
     gemma::{self, PARTS},
     reading::{self, Defaults, FULL, SLIDING, Shape},
     writing::{self, set},
 };
 use crate::{AttentionSpec, ModelError, ModelSpec, RopeSpec};
 
-pub(super) const FAMILY: Family = Family {
+pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "gemma3_text",
     architecture: "Gemma3ForCausalLM",
     blocks: "GeGLU; norms before and after, and of query and key heads; windows in most layers, with a rotary base of their own",

@@ -4,13 +4,13 @@ use serde_json::{Map, Value};
 
 use super::{
     super::keys::Keys,
-    Family, PARTS,
+    ModelFamily, PARTS,
     reading::{self, Defaults, Shape},
     writing::{self, set},
 };
 use crate::{Activation, AttentionSpec, LayerSpec, ModelError, ModelSpec};
 
-pub(super) const FAMILY: Family = Family {
+pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "mistral",
     architecture: "MistralForCausalLM",
     blocks: "SwiGLU; a window in every layer",

@@ -1,7 +1,6 @@
 //! The families of models whose folders are read and written: one file each, and nothing of a family elsewhere.
 
 mod gemma;
-mod gemma2;
 mod gemma3;
 mod llama;
 mod mistral;
@@ -18,7 +17,7 @@ use crate::{ModelError, ModelSpec, Part, TensorId, tensors::Param};
 
 /// What a family writes in its own way.
 #[derive(Debug)]
-pub struct Family {
+pub struct ModelFamily {
     /// `model_type` of its configs.
     pub model_type: &'static str,
     /// `architectures` of its configs.
@@ -34,14 +33,8 @@ pub struct Family {
 }
 
 /// Every family that is read and written.
-pub const FAMILIES: [&Family; 6] = [
-    &llama::FAMILY,
-    &mistral::FAMILY,
-    &qwen2::FAMILY,
-    &qwen3::FAMILY,
-    &gemma2::FAMILY,
-    &gemma3::FAMILY,
-];
+pub const FAMILIES: [&ModelFamily; 5] =
+    [&llama::FAMILY, &mistral::FAMILY, &qwen2::FAMILY, &qwen3::FAMILY, &gemma3::FAMILY];
 
 /// Parts of a block as Llama names them, and whoever took over from it.
 const PARTS: [(Part, &str); 11] = [
@@ -58,7 +51,7 @@ const PARTS: [(Part, &str); 11] = [
     (Part::Down, "mlp.down_proj"),
 ];
 
-impl Family {
+impl ModelFamily {
     /// The family of a `model_type`.
     pub fn named(model_type: &str) -> Option<&'static Self> {
         FAMILIES.into_iter().find(|family| family.model_type == model_type)

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{super::keys::Keys, Family, PARTS, qwen, reading, reading::Shape};
+use super::{super::keys::Keys, ModelFamily, PARTS, qwen, reading, reading::Shape};
 use crate::{AttentionSpec, ModelError, ModelSpec};
 
-pub(super) const FAMILY: Family = Family {
+pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "qwen2",
     architecture: "Qwen2ForCausalLM",
     blocks: "SwiGLU; biases on q, k and v; windows in the upper layers if switched on",

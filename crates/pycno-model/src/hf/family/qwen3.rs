@@ -5,13 +5,13 @@ use serde_json::{Map, Value};
 
 use super::{
     super::keys::Keys,
-    Family, PARTS, qwen, reading,
+    ModelFamily, PARTS, qwen, reading,
     reading::{Defaults, Shape},
     writing::set,
 };
 use crate::{AttentionSpec, ModelError, ModelSpec};
 
-pub(super) const FAMILY: Family = Family {
+pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "qwen3",
     architecture: "Qwen3ForCausalLM",
     blocks: "SwiGLU; norms of query and key heads; windows in the upper layers if switched on",
