@@ -97,7 +97,7 @@ impl Decoder {
     /// As [`Decoder::hidden`], showing every [`crate::Site`] to the observer on the way.
     pub fn observed(&self, ids: Tensor<2, Int>, observe: &mut Observer<'_>) -> Tensor<3> {
         let positions = 0..ids.dims()[1];
-        self.forward(ids, positions, &mut Rows::Batch, observe)
+        self.forward(ids, &positions, &mut Rows::Batch, observe)
     }
 
     /// Final hidden states of sequences that share their beginnings, each token read once.
@@ -116,7 +116,7 @@ impl Decoder {
         let device = self.norm.gamma.val().device();
         let ids = Tensor::from_data(TensorData::new(data, [1, ids.len()]), &device);
         let rows = &mut Rows::Tree(segments);
-        self.forward(ids, segments.positions(), rows, &mut |_, _, _| {}).squeeze_dim(0)
+        self.forward(ids, &segments.positions(), rows, &mut |_, _, _| {}).squeeze_dim(0)
     }
 
     /// Final hidden states of new tokens, given the cache of those before; the cache grows.
@@ -124,7 +124,7 @@ impl Decoder {
         let seq = ids.dims()[1];
         let positions = cache.len..cache.len + seq;
         cache.len += seq;
-        self.forward(ids, positions, &mut Rows::Cached(&mut cache.layers), &mut |_, _, _| {})
+        self.forward(ids, &positions, &mut Rows::Cached(&mut cache.layers), &mut |_, _, _| {})
     }
 
     /// An empty cache for [`Decoder::step`].
@@ -164,7 +164,7 @@ impl Decoder {
     fn forward(
         &self,
         ids: Tensor<2, Int>,
-        positions: impl Iterator<Item = usize> + Clone,
+        positions: &(impl Iterator<Item = usize> + Clone),
         rows: &mut Rows<'_>,
         observe: &mut Observer<'_>,
     ) -> Tensor<3> {

@@ -276,7 +276,7 @@ impl Mlp {
 
 impl Ropes {
     /// Tables of some positions for all layers of a model.
-    pub(crate) fn new(spec: &ModelSpec, positions: impl Iterator<Item = usize> + Clone) -> Self {
+    pub(crate) fn new(spec: &ModelSpec, positions: &(impl Iterator<Item = usize> + Clone)) -> Self {
         let mut tables: Vec<((RopeSpec, usize), RopeTable)> = Vec::new();
         for attention in spec.layers.iter().filter_map(|layer| layer.attention) {
             let kind = (attention.rope, attention.d_head);

@@ -365,7 +365,7 @@ mod tests {
         let attention = AttentionSpec { qk_norm: true, ..AttentionSpec::plain(16, 8, 128, rope) };
         let layer = LayerSpec::pre_norm(attention, FfnSpec::swiglu(3072));
         let base = Shape { vocab: 151_936, d_model: 1024, tied: true, ..tiny() }.spec();
-        let qwen = ModelSpec { layers: vec![layer; 28], ..base.clone() };
+        let qwen = ModelSpec { layers: vec![layer; 28], ..base };
         assert_eq!(qwen.param_counts().total, ParamCount(596_049_920.0));
         let attention = AttentionSpec { qk_norm: true, ..AttentionSpec::plain(4, 1, 256, rope) };
         let layer = LayerSpec::pre_norm(attention, FfnSpec::swiglu(2048));

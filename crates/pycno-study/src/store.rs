@@ -232,14 +232,13 @@ mod tests {
         let (store, key) = (Store::open(folder.path()).unwrap(), key(5));
         let claim = claimed(&store, &key);
         let (waited, publish) = (AtomicBool::new(false), std::sync::Barrier::new(2));
+        let waiting = || {
+            waited.store(true, Ordering::SeqCst);
+            publish.wait();
+        };
+        let second = || matches!(store.claim(&key, waiting).unwrap(), Claimed::Finished(_));
         std::thread::scope(|scope| {
-            let second = scope.spawn(|| {
-                let waiting = || {
-                    waited.store(true, Ordering::SeqCst);
-                    publish.wait();
-                };
-                matches!(store.claim(&key, waiting).unwrap(), Claimed::Finished(_))
-            });
+            let second = scope.spawn(second);
             publish.wait();
             claim.publish_file("x.json", b"1").unwrap();
             assert!(second.join().unwrap());

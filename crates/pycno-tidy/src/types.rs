@@ -11,7 +11,7 @@ const BEGINS: [&str; 6] =
 /// Finds public types of the crates' sources whose name an earlier file or line has given to another type.
 pub fn breaches(files: &[TextFile]) -> Vec<Breach> {
     let mut first: BTreeMap<&str, &str> = BTreeMap::new();
-    let sources = files.iter().filter(|file| is_source(&file.path));
+    let sources = files.iter().filter(|file| is_source(file));
     let types = sources.flat_map(|file| types(file).map(move |found| (file, found)));
     let mut breaches = Vec::new();
     for (file, (line, name)) in types {
@@ -25,9 +25,9 @@ pub fn breaches(files: &[TextFile]) -> Vec<Breach> {
     breaches
 }
 
-fn is_source(path: &str) -> bool {
-    let mut parts = path.split('/');
-    parts.next() == Some("crates") && parts.nth(1) == Some("src") && path.ends_with(".rs")
+fn is_source(file: &TextFile) -> bool {
+    let mut parts = file.path.split('/');
+    parts.next() == Some("crates") && parts.nth(1) == Some("src") && file.ends_in(&["rs"])
 }
 
 /// The public types that a file defines, with their lines.

@@ -20,7 +20,7 @@ pub struct Architecture {
     /// Keys it knows of those that are refused otherwise.
     pub(super) known: &'static [&'static str],
     /// What the sizes and the set of tensors do not say.
-    pub(super) options: fn(&Named<'_>, ModelSpec) -> Result<ModelSpec, ModelError>,
+    pub(super) options: fn(&Named<'_>, &ModelSpec) -> Result<ModelSpec, ModelError>,
 }
 
 /// Every architecture that is read.
@@ -31,7 +31,7 @@ const LLAMA: Architecture = Architecture {
     model_type: "llama",
     rotary_pairs: true,
     known: &[],
-    options: |_, spec| Ok(spec),
+    options: |_, spec| Ok(spec.clone()),
 };
 const QWEN2: Architecture =
     Architecture { name: "qwen2", model_type: "qwen2", rotary_pairs: false, ..LLAMA };
@@ -52,7 +52,7 @@ const GEMMA3_LOCAL_THETA: f64 = 10_000.0;
 /// The one model whose scores are scaled by `1 / sqrt(d_model / n_heads)`, by its number of layers (27B).
 const GEMMA3_27B_LAYERS: usize = 62;
 
-fn gemma3(named: &Named<'_>, spec: ModelSpec) -> Result<ModelSpec, ModelError> {
+fn gemma3(named: &Named<'_>, spec: &ModelSpec) -> Result<ModelSpec, ModelError> {
     let window = named.extent("attention.sliding_window")?;
     let pattern = named.size("attention.sliding_window_pattern")?.unwrap_or(GEMMA3_PATTERN).max(1);
     let local = named.positive("rope.freq_base_swa")?.unwrap_or(GEMMA3_LOCAL_THETA);
@@ -74,7 +74,7 @@ fn gemma3(named: &Named<'_>, spec: ModelSpec) -> Result<ModelSpec, ModelError> {
         norm: NormSpec { unit_offset: true, ..spec.norm },
         embedding_scale: Some((d_model as f64).sqrt()),
         logit_softcap: named.positive("final_logit_softcapping")?,
-        ..spec
+        ..spec.clone()
     })
 }
 

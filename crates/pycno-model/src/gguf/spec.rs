@@ -83,7 +83,7 @@ pub(super) fn read(file: &Gguf<'_>) -> Result<(&'static Architecture, ModelSpec)
         embedding_scale: None,
         logit_softcap: None,
     };
-    Ok((architecture, (architecture.options)(&named, spec)?))
+    Ok((architecture, (architecture.options)(&named, &spec)?))
 }
 
 fn architecture(metadata: &Metadata) -> Result<&'static Architecture, ModelError> {

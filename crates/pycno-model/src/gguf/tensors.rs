@@ -66,20 +66,16 @@ fn gguf_name(id: TensorId) -> String {
         Param::Weight => "weight",
         Param::Bias => "bias",
     };
-    match id.layer {
-        Some(layer) => {
-            let known = PARTS.iter().find(|(part, _)| *part == id.part);
-            format!("blk.{layer}.{}.{param}", known.map_or("none", |(_, name)| name))
-        }
-        None => {
-            let name = match id.part {
-                Part::Embedding => "token_embd",
-                Part::Head => "output",
-                _ => "output_norm",
-            };
-            format!("{name}.{param}")
-        }
+    if let Some(layer) = id.layer {
+        let known = PARTS.iter().find(|(part, _)| *part == id.part);
+        return format!("blk.{layer}.{}.{param}", known.map_or("none", |(_, name)| name));
     }
+    let name = match id.part {
+        Part::Embedding => "token_embd",
+        Part::Head => "output",
+        _ => "output_norm",
+    };
+    format!("{name}.{param}")
 }
 
 fn unpack(
@@ -96,7 +92,9 @@ fn unpack(
     }
     if spec.norm.unit_offset && stored.shape.len() == 1 && id.param == Param::Weight {
         // The converter stores the gain itself.
-        values.iter_mut().for_each(|gain| *gain -= 1.0);
+        for gain in &mut values {
+            *gain -= 1.0;
+        }
     }
     HostTensor::new(stored.shape.clone(), values)
 }

@@ -37,9 +37,10 @@ pub fn with_spec(
     dtype: &str,
 ) -> Result<Map<String, Value>, ModelError> {
     let path = Path::new("config.json");
-    let family = match original.contains_key("model_type") {
-        true => family(original, path)?,
-        false => ModelFamily::for_spec(spec),
+    let family = if original.contains_key("model_type") {
+        family(original, path)?
+    } else {
+        ModelFamily::for_spec(spec)
     };
     let inexpressible =
         |what| ModelError::Inexpressible { what, format: family.model_type.to_owned() };

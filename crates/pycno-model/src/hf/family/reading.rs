@@ -213,13 +213,11 @@ fn d_head(
 /// `rope_theta` and `rope_scaling`, or both inside `rope_parameters` (`transformers` 5).
 pub(super) fn rope(keys: &Keys<'_>) -> Result<RopeSpec, ModelError> {
     let outer = keys.positive_or("rope_theta", DEFAULT_THETA)?;
-    match keys.table("rope_parameters")? {
-        Some(inner) => rope_in(&inner, outer),
-        None => {
-            let scaling = keys.table("rope_scaling")?.map_or(Ok(None), |table| scaling(&table))?;
-            Ok(RopeSpec { theta: outer, scaling })
-        }
+    if let Some(inner) = keys.table("rope_parameters")? {
+        return rope_in(&inner, outer);
     }
+    let scaling = keys.table("rope_scaling")?.map_or(Ok(None), |table| scaling(&table))?;
+    Ok(RopeSpec { theta: outer, scaling })
 }
 
 /// A table of `rope_parameters`; `theta` where it names none.
