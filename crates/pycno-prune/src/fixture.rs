@@ -13,6 +13,10 @@ pub(crate) const VOCAB: usize = 13;
 
 /// The choices that make a small model.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "options that a model has or has not, each on its own"
+)]
 pub(crate) struct Shape {
     pub(crate) d_model: usize,
     pub(crate) d_head: usize,

@@ -14,7 +14,7 @@ const TENSORS: [&str; 6] = [
 /// Families of models as configs and metadata write them, at the beginning of a literal.
 const FAMILIES: [&str; 4] = [
     concat!("\"lla", "ma"),
-    concat!("\"mis", "tral"),
+    concat!("\"mist", "ral"),
     concat!("\"qw", "en"),
     concat!("\"gem", "ma"),
 ];
