@@ -6,13 +6,14 @@ use super::show;
 use crate::table::{layout, row};
 
 const CHECKED: &str = "
-Reads Hugging Face folders (one file or shards, F32, F16 or BF16) and GGUF files; writes Hugging Face folders.
-Each family is checked against transformers on a random model of its own: logits, decoding with a cache and losses
-of training; students, whatever was pruned, are loaded there again and give the same logits.
+In: Hugging Face folders (one file or shards; F32, F16 or BF16) and GGUF files.
+Out: Hugging Face folders. A family is checked against transformers on a random
+model of its own: logits, decoding with a cache, losses of training, and that
+its students load there and give the same logits.
 ";
 
 pub(crate) fn families() {
-    let head = row(["model_type", "GGUF", "blocks"]);
+    let head = row(["model_type", "GGUF", "beside a Llama's blocks"]);
     let families = hf::FAMILIES.iter().map(|family| {
         let same = gguf::ARCHITECTURES.iter().find(|known| known.model_type == family.model_type);
         row([family.model_type, same.map_or("", |known| known.name), family.blocks])

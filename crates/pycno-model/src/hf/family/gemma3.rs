@@ -17,7 +17,7 @@ use crate::{AttentionSpec, ModelError, ModelSpec, RopeSpec};
 pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "gemma3_text",
     architecture: "Gemma3ForCausalLM",
-    blocks: "GeGLU; norms before and after, and of query and key heads; windows in most layers, with a rotary base of their own",
+    blocks: "GELU; norms around; local layers with a rotary base",
     parts: &PARTS,
     spec,
     write,

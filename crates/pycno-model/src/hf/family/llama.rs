@@ -13,7 +13,7 @@ use crate::{Activation, AttentionSpec, FfnSpec, LayerSpec, ModelError, ModelSpec
 pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "llama",
     architecture: "LlamaForCausalLM",
-    blocks: "SwiGLU; biases; Llama 3's rotary scaling",
+    blocks: "biases; Llama 3's rotary scaling",
     parts: &PARTS,
     spec,
     write,

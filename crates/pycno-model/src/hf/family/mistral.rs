@@ -13,7 +13,7 @@ use crate::{Activation, AttentionSpec, LayerSpec, ModelError, ModelSpec};
 pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "mistral",
     architecture: "MistralForCausalLM",
-    blocks: "SwiGLU; a window in every layer",
+    blocks: "a window in every layer",
     parts: &PARTS,
     spec,
     write,

@@ -22,7 +22,7 @@ pub struct ModelFamily {
     pub model_type: &'static str,
     /// `architectures` of its configs.
     pub(crate) architecture: &'static str,
-    /// What sets its blocks apart, in a few words.
+    /// What its blocks have that those of the first Llama had not, in a few words.
     pub blocks: &'static str,
     /// Names of the parts of a block.
     parts: &'static [(Part, &'static str)],

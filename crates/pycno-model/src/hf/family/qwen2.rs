@@ -8,7 +8,7 @@ use crate::{AttentionSpec, ModelError, ModelSpec};
 pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "qwen2",
     architecture: "Qwen2ForCausalLM",
-    blocks: "SwiGLU; biases on q, k and v; windows in the upper layers if switched on",
+    blocks: "biases on q, k, v; windows in upper layers",
     parts: &PARTS,
     spec,
     write,

@@ -14,7 +14,7 @@ use crate::{AttentionSpec, ModelError, ModelSpec};
 pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "qwen3",
     architecture: "Qwen3ForCausalLM",
-    blocks: "SwiGLU; norms of query and key heads; windows in the upper layers if switched on",
+    blocks: "norms of q and k heads; windows in upper layers",
     parts: &PARTS,
     spec,
     write,
