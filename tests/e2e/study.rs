@@ -31,6 +31,13 @@ fn a_study_leaves_a_record_a_report_and_students_that_load() {
     assert_eq!(recovery.tokens.0, 2048);
     let losses: Vec<f64> = recovery.steps.iter().map(|step| step.loss).collect();
     assert!(losses.last() < losses.first(), "{losses:?}");
+    assert_eq!(recovery.objective, "forward-kl (temperature 1)");
+    let recovery = found.models[4].recovery.as_ref().unwrap();
+    assert_eq!(recovery.objective, "reverse-kl (temperature 2)");
+    let losses: Vec<f64> = recovery.steps.iter().map(|step| step.loss).collect();
+    assert!(losses.last() < losses.first(), "{losses:?}");
+    let report = std::fs::read_to_string(run.join("report.md")).unwrap();
+    assert!(report.contains("reverse-kl (temperature 2)"), "{report}");
 
     for file in ["report.html", "report.md", "report.csv", "events.jsonl"] {
         assert!(run.join(file).is_file(), "{file}");
@@ -126,7 +133,9 @@ fn a_plan_shows_sizes_and_leaves_nothing_behind() {
     let world = World::new();
     let study = world.study(STUDY);
     let shown = succeeded(&pycno(&world).arg("plan").arg(&study).output().unwrap());
-    assert!(shown.contains("width-24-distilled") && shown.contains("forward-kl"), "{shown}");
+    assert!(shown.contains("width-24-distilled"), "{shown}");
+    assert!(shown.contains("forward-kl (temperature 1)"), "{shown}");
+    assert!(shown.contains("reverse-kl (temperature 2)"), "{shown}");
     assert!(!world.path().join("runs").exists());
 }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use pycno_data::Shard;
-use pycno_distill::{ForwardKl, HeadPair, ObjectiveConfig};
+use pycno_distill::{Divergence, HeadPair, ObjectiveConfig};
 use pycno_model::{Checkpoint, Decoder};
 use pycno_record::{Recovery, RecoveryStep};
 use pycno_train::{
@@ -65,7 +65,7 @@ pub(crate) fn recovered(
     };
     let steps: Vec<RecoveryStep> = read_json(&folder.join(STEPS))?;
     let tokens = steps.last().map_or(TokenCount(0), |step| step.tokens);
-    let objective = in_words(&config.objective);
+    let objective = config.objective.to_string();
     let made_by = format!("recovered: {objective} on {tokens} tokens");
     let recovery = Recovery { objective, tokens, steps };
     Ok(Model { recovery: Some(recovery), ..finished(from, &folder, made_by)? })
@@ -104,15 +104,6 @@ fn run(
     }
 }
 
-pub(crate) fn in_words(objective: &ObjectiveConfig) -> String {
-    match objective {
-        ObjectiveConfig::ForwardKl { temperature } => {
-            format!("forward-kl (temperature {})", f64::from(*temperature))
-        }
-        other => other.name().to_owned(),
-    }
-}
-
 /// The study's objective: a divergence from a live teacher, or the text alone.
 struct StudyObjective {
     name: String,
@@ -120,7 +111,7 @@ struct StudyObjective {
 }
 
 enum Guide {
-    Teacher { teacher: Box<Decoder>, divergence: ForwardKl, device: Device },
+    Teacher { teacher: Box<Decoder>, divergence: Divergence, device: Device },
     Text(LanguageModel),
 }
 
@@ -130,19 +121,19 @@ impl StudyObjective {
         teacher: &Model,
         stage: &Stage<'_>,
     ) -> Result<Self, StudyError> {
-        let guide = match config {
-            ObjectiveConfig::ForwardKl { temperature } => Guide::Teacher {
+        let guide = match (config, config.divergence()) {
+            (_, Some(divergence)) => Guide::Teacher {
                 teacher: Box::new(teacher.decoder(stage.dtype, &stage.device)?),
-                divergence: ForwardKl::at(*temperature),
+                divergence,
                 device: stage.device.clone(),
             },
-            ObjectiveConfig::LanguageModel {} => Guide::Text(LanguageModel::default()),
-            other => {
+            (ObjectiveConfig::LanguageModel {}, None) => Guide::Text(LanguageModel::default()),
+            (other, None) => {
                 let rule = format!("a study cannot train with objective {} yet", other.name());
                 return Err(StudyError::Study { rule });
             }
         };
-        Ok(Self { name: format!("{} by {}", in_words(config), teacher.hash), guide })
+        Ok(Self { name: format!("{config} by {}", teacher.hash), guide })
     }
 }
 
