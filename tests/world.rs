@@ -122,7 +122,7 @@ prune = { method = "minitron-ffn", keep_ffn = 24 }
 [[student]]
 name = "width-24-distilled"
 from = "width-24"
-recover = { objective = { name = "forward-kl", temperature = 1.0 }, tokens = 2048, batch = 4, micro_batch = 2, checkpoint_every = 2 }
+recover = { objective = { name = "reverse-kl", temperature = 2.0 }, tokens = 2048, batch = 4, micro_batch = 2, checkpoint_every = 2 }
 "#;
 
 /// A stream of pseudo-random numbers below `n`.

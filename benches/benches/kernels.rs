@@ -4,13 +4,18 @@
 use std::hint::black_box;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
+};
 use pycno_kernels::{
     adamw::{AdamWStep, Slot, adamw},
     attention::{Arrangement, HeadLayout, Qkv, self_attention},
     composed,
     gated::{Activation, GateAndUp, gated},
-    head::{CHUNK_ROWS, HeadPair, cross_entropy_head, forward_kl_head},
+    head::{
+        CHUNK_ROWS, ForwardKl, HeadPair, Logits, ReverseKl, RowLoss, cross_entropy_head,
+        distill_head,
+    },
     linear::linear,
     rms_norm::rms_norm,
     rope::RopeTable,
@@ -141,13 +146,24 @@ fn heads(c: &mut Criterion) {
     group.bench_function("cross-entropy, composed", |b| {
         b.iter(|| composed::cross_entropy_head([&hidden, &head], &targets, CHUNK_ROWS));
     });
-    group.bench_function("forward KL, fused", |b| {
-        b.iter(|| forward_kl_head(&pair, 1.0, CHUNK_ROWS));
-    });
-    group.bench_function("forward KL, composed", |b| {
-        b.iter(|| composed::forward_kl_head(&pair, 1.0, CHUNK_ROWS));
-    });
+    divergence(&mut group, "forward KL", &pair, &ForwardKl::at(1.0));
+    divergence(&mut group, "reverse KL", &pair, &ReverseKl::at(1.0));
     group.finish();
+}
+
+/// Benches the head with a divergence and its twin.
+fn divergence<L: RowLoss<Logits>>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    pair: &HeadPair,
+    loss: &L,
+) {
+    group.bench_function(format!("{name}, fused"), |b| {
+        b.iter(|| distill_head(pair, loss, CHUNK_ROWS));
+    });
+    group.bench_function(format!("{name}, composed"), |b| {
+        b.iter(|| composed::distill_head(pair, loss, CHUNK_ROWS));
+    });
 }
 
 fn optimizer(c: &mut Criterion) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pycno_record::ModelRole;
+use pycno_record::{ModelRecord, ModelRole};
 use pycno_tests::world::{STUDY, World};
 
 use crate::shell::{pycno, record, run_study, stage, succeeded};
@@ -27,10 +27,10 @@ fn a_study_leaves_a_record_a_report_and_students_that_load() {
         assert!(student.weighing.against_teacher.is_some());
         assert_eq!(student.tasks[0].prompts_hash, found.models[0].tasks[0].prompts_hash);
     }
-    let training = found.models[2].training.as_ref().unwrap();
-    assert_eq!(training.tokens.0, 2048);
-    let losses: Vec<f64> = training.steps.iter().map(|step| step.loss).collect();
-    assert!(losses.last() < losses.first(), "{losses:?}");
+    check_trained(&found.models[2], "forward-kl (temperature 1)");
+    check_trained(&found.models[4], "reverse-kl (temperature 2)");
+    let report = std::fs::read_to_string(run.join("report.md")).unwrap();
+    assert!(report.contains("reverse-kl (temperature 2)"), "{report}");
 
     for file in ["report.html", "report.md", "report.csv", "events.jsonl"] {
         assert!(run.join(file).is_file(), "{file}");
@@ -38,6 +38,15 @@ fn a_study_leaves_a_record_a_report_and_students_that_load() {
     for student in ["depth-2-distilled-recover", "width-24-distilled-recover"] {
         leave_for_transformers(student, &stage(&run, student).join("model"));
     }
+}
+
+/// Checks that a student was trained by an objective and got better at it.
+#[track_caller]
+fn check_trained(student: &ModelRecord, objective: &str) {
+    let training = student.training.as_ref().unwrap();
+    assert_eq!((training.tokens.0, training.objective.as_str()), (2048, objective));
+    let losses: Vec<f64> = training.steps.iter().map(|step| step.loss).collect();
+    assert!(losses.last() < losses.first(), "{losses:?}");
 }
 
 /// What happened to stages, in order: `begin`, `end`, `reused`.
@@ -126,7 +135,9 @@ fn a_plan_shows_sizes_and_leaves_nothing_behind() {
     let world = World::new();
     let study = world.study(STUDY);
     let shown = succeeded(&pycno(&world).arg("plan").arg(&study).output().unwrap());
-    assert!(shown.contains("width-24-distilled") && shown.contains("forward-kl"), "{shown}");
+    assert!(shown.contains("width-24-distilled"), "{shown}");
+    assert!(shown.contains("forward-kl (temperature 1)"), "{shown}");
+    assert!(shown.contains("reverse-kl (temperature 2)"), "{shown}");
     assert!(!world.path().join("runs").exists());
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cached;
+mod divergences;
 mod files;
 mod fixture;
 mod logits;

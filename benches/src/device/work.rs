@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use burn::tensor::{Device, Tensor, TensorData};
 use pycno_data::{Batch, batch::ids_tensor};
-use pycno_distill::ForwardKl;
 use pycno_kernels::head::{CHUNK_ROWS, token_losses};
 use pycno_model::{Checkpoint, Decoder};
 use pycno_prune::{MeasuredOn, Statistics};
@@ -83,7 +82,7 @@ impl Inputs {
     pub fn new(shape: Shape, device: Device) -> anyhow::Result<Self> {
         let [student, teacher] = shape.checkpoints();
         let teacher = Decoder::new(&teacher, &device)?;
-        let guided = Guided { teacher, divergence: ForwardKl::default() };
+        let guided = Guided::new(teacher);
         let (sequences, text) = (shape.sequences(), LanguageModel::default());
         Ok(Self { shape, device, student, sequences, text, guided })
     }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use burn::tensor::Device;
-use pycno_distill::{ForwardKl, HeadPair};
+use pycno_distill::{Divergence, HeadPair, Temperature};
 use pycno_model::{Decoder, hf};
 use pycno_train::{
     Gradients, LanguageModel, Objective, Phase, Share, StudentOutputs, TrainConfig, TrainError,
@@ -79,15 +79,23 @@ fn objective(work: &Work, folder: &Path, device: &Device) -> anyhow::Result<Box<
         return Ok(Box::new(LanguageModel::default()));
     };
     let teacher = Decoder::new(&hf::read(&folder.join(teacher))?, device)?;
-    Ok(Box::new(Guided { teacher, divergence: ForwardKl::default() }))
+    Ok(Box::new(Guided::new(teacher)))
 }
 
 /// Forward KL from a live teacher, composed as `pycno-study` does.
 pub(crate) struct Guided {
     /// On the student's device.
-    pub(crate) teacher: Decoder,
+    teacher: Decoder,
     /// What is minimized.
-    pub(crate) divergence: ForwardKl,
+    divergence: Divergence,
+}
+
+impl Guided {
+    /// Forward KL at temperature 1.
+    pub(crate) fn new(teacher: Decoder) -> Self {
+        let temperature = Temperature::default();
+        Self { teacher, divergence: Divergence::ForwardKl { temperature } }
+    }
 }
 
 impl Objective for Guided {

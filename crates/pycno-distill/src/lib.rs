@@ -4,21 +4,21 @@
 //! ```
 //! use pycno_distill::ObjectiveConfig;
 //!
-//! let written: ObjectiveConfig = toml::from_str("name = 'forward-kl'\ntemperature = 2.0").unwrap();
-//! assert_eq!(written.name(), "forward-kl");
-//! assert!(toml::from_str::<ObjectiveConfig>("name = 'forward-kl'\ntemperature = 0.0").is_err());
+//! let written: ObjectiveConfig = toml::from_str("name = 'reverse-kl'\ntemperature = 2.0").unwrap();
+//! assert_eq!(written.to_string(), "reverse-kl (temperature 2)");
+//! assert!(toml::from_str::<ObjectiveConfig>("name = 'reverse-kl'\ntemperature = 0.0").is_err());
 //! ```
 //!
-//! Start reading at [`forward_kl`].
+//! Start reading at [`Divergence`].
 #![forbid(unsafe_code)]
 
 mod config;
+mod divergence;
 mod error;
-pub mod forward_kl;
 mod temperature;
 
 pub use config::ObjectiveConfig;
+pub use divergence::Divergence;
 pub use error::DistillError;
-pub use forward_kl::ForwardKl;
 pub use pycno_kernels::head::HeadPair;
 pub use temperature::Temperature;

@@ -5,7 +5,7 @@ pub use crate::{
     adamw::composed as adamw,
     attention::composed::self_attention,
     gated::composed_unit as gated,
-    head::composed::{cross_entropy as cross_entropy_head, forward_kl as forward_kl_head},
+    head::composed::{cross_entropy as cross_entropy_head, distill as distill_head},
     linear::composed as linear,
     rms_norm::composed as rms_norm,
 };

@@ -12,7 +12,7 @@ pub(crate) const LANES: usize = 8;
 const SUMS: usize = 4;
 
 /// Below this `exp` is 0: `f32` would turn denormal.
-const SMALLEST: f32 = -87.0;
+pub(crate) const SMALLEST: f32 = -87.0;
 /// Above this `exp` is infinite; `f32` itself could go on to 88.72.
 const LARGEST: f32 = 88.0;
 /// Square below which the series of `tanh` is exact to a unit in the last place: its next term, `17 x^6 / 315`, is

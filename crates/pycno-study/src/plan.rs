@@ -71,8 +71,7 @@ fn model(name: &str, from: Option<String>, made_by: Vec<String>, spec: &ModelSpe
 fn steps(student: &StudentConfig) -> Vec<String> {
     let prune = student.prune.as_ref().map(students::in_words);
     let recover = student.recover.as_ref();
-    let recover =
-        recover.map(|r| format!("{} on {}", crate::recover::in_words(&r.objective), r.tokens));
+    let recover = recover.map(|r| format!("{} on {}", r.objective, r.tokens));
     let shape = student.from_scratch.as_ref();
     let shape = shape.map(|shape| format!("from scratch, in the shape of {}", shape.shape_of));
     shape.into_iter().chain(prune).chain(recover).collect()

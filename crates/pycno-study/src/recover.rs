@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use pycno_data::Shard;
-use pycno_distill::{ForwardKl, HeadPair, ObjectiveConfig};
+use pycno_distill::{Divergence, HeadPair, ObjectiveConfig};
 use pycno_model::{Checkpoint, Decoder};
 use pycno_record::{TrainingCurve, TrainingStep};
 use pycno_train::{
@@ -61,7 +61,7 @@ pub(crate) fn recovered(
     })?;
     let steps: Vec<TrainingStep> = read_json(&folder.join(STEPS))?;
     let tokens = steps.last().map_or(TokenCount(0), |step| step.tokens);
-    let objective = in_words(&config.objective);
+    let objective = config.objective.to_string();
     let verb = if from.from_scratch { "trained" } else { "recovered" };
     let made_by = format!("{verb}: {objective} on {tokens} tokens");
     let recovery = TrainingCurve { objective, tokens, steps };
@@ -114,15 +114,6 @@ fn run(
     }
 }
 
-pub(crate) fn in_words(objective: &ObjectiveConfig) -> String {
-    match objective {
-        ObjectiveConfig::ForwardKl { temperature } => {
-            format!("forward-kl (temperature {})", f64::from(*temperature))
-        }
-        other => other.name().to_owned(),
-    }
-}
-
 /// The study's objective: a divergence from a live teacher, or the text alone.
 struct StudyObjective {
     name: String,
@@ -130,7 +121,7 @@ struct StudyObjective {
 }
 
 enum Guide {
-    Teacher { teacher: Box<Decoder>, divergence: ForwardKl, device: Device },
+    Teacher { teacher: Box<Decoder>, divergence: Divergence, device: Device },
     Text(LanguageModel),
 }
 
@@ -140,21 +131,21 @@ impl StudyObjective {
         teacher: &Model,
         stage: &Stage<'_>,
     ) -> Result<Self, StudyError> {
-        let guide = match config {
-            ObjectiveConfig::ForwardKl { temperature } => Guide::Teacher {
+        let guide = match (config, config.divergence()) {
+            (_, Some(divergence)) => Guide::Teacher {
                 teacher: Box::new(teacher.decoder(stage.dtype, &stage.device)?),
-                divergence: ForwardKl::at(*temperature),
+                divergence,
                 device: stage.device.clone(),
             },
-            ObjectiveConfig::LanguageModel {} => Guide::Text(LanguageModel::default()),
-            other => {
+            (ObjectiveConfig::LanguageModel {}, None) => Guide::Text(LanguageModel::default()),
+            (other, None) => {
                 let rule = format!("a study cannot train with objective {} yet", other.name());
                 return Err(StudyError::Study { rule });
             }
         };
         let name = match &guide {
-            Guide::Teacher { .. } => format!("{} by {}", in_words(config), teacher.hash),
-            Guide::Text(_) => in_words(config),
+            Guide::Teacher { .. } => format!("{config} by {}", teacher.hash),
+            Guide::Text(_) => config.to_string(),
         };
         Ok(Self { name, guide })
     }

@@ -1,21 +1,22 @@
 //! The same losses in Burn's own operations: for devices whose memory the host cannot reach, for half
 //! precision, and the oracle of the host's version.
 
-use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData, activation::log_softmax};
+use burn::tensor::{DType, Int, Tensor, TensorData, activation::log_softmax};
 
-use super::{HeadLoss, HeadPair};
+use super::{
+    CrossEntropy, HeadLoss, HeadPair,
+    row_loss::{Logits, RowLoss},
+};
 
-/// [`super::forward_kl_head`] in Burn's operations, for checked arguments.
-pub fn forward_kl(pair: &HeadPair, temperature: f64, chunk_rows: usize) -> HeadLoss {
-    let scale = temperature / pair.student_hidden.dims()[0] as f64;
+/// [`super::distill_head`] in Burn's operations, for checked arguments.
+pub fn distill<L: RowLoss<Logits>>(pair: &HeadPair, loss: &L, chunk_rows: usize) -> HeadLoss {
+    let scale = 1.0 / pair.student_hidden.dims()[0] as f64;
     let student = Head { hidden: &pair.student_hidden, weight: &pair.student_head };
     let teacher = Head { hidden: &pair.teacher_hidden, weight: &pair.teacher_head };
-    let mut loss = student.chunked(chunk_rows, |start, logits| {
+    student.chunked(chunk_rows, |start, logits| {
         let teacher = teacher.logits(start, logits.dims()[0]);
-        forward_kl_chunk(logits, teacher, 1.0 / temperature, scale)
-    });
-    loss.loss *= temperature * temperature;
-    loss
+        loss.chunk(logits, teacher, scale)
+    })
 }
 
 /// [`super::cross_entropy_head`] in Burn's operations, for checked arguments.
@@ -26,8 +27,8 @@ pub fn cross_entropy(
 ) -> HeadLoss {
     let scale = 1.0 / targets.len() as f64;
     Head { hidden, weight }.chunked(chunk_rows, |start, logits| {
-        let n = logits.dims()[0];
-        cross_entropy_chunk(logits, &targets[start..start + n], scale)
+        let targets = column(&targets[start..start + logits.dims()[0]], &logits);
+        CrossEntropy.chunk(logits, targets, scale)
     })
 }
 
@@ -82,30 +83,6 @@ impl Head<'_> {
         let grad_head = grad_head.map_or_else(|| self.weight.zeros_like(), Tensor::transpose);
         HeadLoss { loss: sum / rows as f64, grad_hidden: Tensor::cat(grad_hidden, 0), grad_head }
     }
-}
-
-/// Sum over rows of `KL(p || q)`, and `scale * (q - p)`.
-fn forward_kl_chunk(
-    student: Tensor<2>,
-    teacher: Tensor<2>,
-    inverse_temperature: f64,
-    scale: f64,
-) -> (f64, Tensor<2>) {
-    let q_log = log_softmax(student * inverse_temperature, 1);
-    let p_log = log_softmax(teacher * inverse_temperature, 1);
-    let (q, p) = (q_log.clone().exp(), p_log.clone().exp());
-    let loss = (p.clone() * (p_log - q_log)).sum();
-    (f64::from(loss.into_scalar::<f32>()), (q - p) * scale)
-}
-
-/// Sum over rows of `-ln softmax(logits)[target]`, and `scale * (softmax(logits) - onehot)`.
-fn cross_entropy_chunk(logits: Tensor<2>, targets: &[u32], scale: f64) -> (f64, Tensor<2>) {
-    let targets = column(targets, &logits);
-    let q_log = log_softmax(logits, 1);
-    let loss = -q_log.clone().gather(1, targets.clone()).sum();
-    let minus_one = Tensor::<2>::ones(targets.dims(), &q_log.device()).neg();
-    let gradient = q_log.exp().scatter(1, targets, minus_one, IndexingUpdateOp::Add);
-    (f64::from(loss.into_scalar::<f32>()), gradient * scale)
 }
 
 /// `-ln softmax(logits)[target]` and `argmax == target` of every row.

@@ -7,11 +7,12 @@ use burn::{
 use rayon::prelude::*;
 
 use super::{
-    HeadLoss, HeadPair,
-    rows::{self, Softening},
+    CrossEntropy, HeadLoss, HeadPair,
+    row_loss::{Logits, RowLoss, Target, TeacherRow},
+    rows,
 };
 use crate::{
-    host::{dense, flex, narrow, primitive},
+    host::{dense, flex, primitive},
     matmul::{Output, View, multiply, product},
     simd::vectorized,
     tile::TileMut,
@@ -30,47 +31,51 @@ struct Chunk {
     rows: usize,
 }
 
-/// See [`super::forward_kl_head`].
-pub(super) fn forward_kl(pair: &HeadPair, temperature: f64, chunk_rows: usize) -> HeadLoss {
+/// See [`super::distill_head`].
+pub(super) fn distill<L: RowLoss<Logits>>(
+    pair: &HeadPair,
+    loss: &L,
+    chunk_rows: usize,
+) -> HeadLoss {
     let student = Head::new([&pair.student_hidden, &pair.student_head]);
     let teacher = Head::new([&pair.teacher_hidden, &pair.teacher_head]);
     let [rows, vocab] = student.dims();
-    let how = Softening {
-        inverse_temperature: narrow(1.0 / temperature),
-        gradient_scale: narrow(temperature / rows as f64),
-    };
-    let mut softened = vec![0.0; chunk_rows.min(rows) * vocab];
-    let mut found = student.chunked(chunk_rows, |chunk, logits| {
-        let teacher_logits = &mut softened[..chunk.rows * vocab];
+    let mut buffer = vec![0.0; chunk_rows.min(rows) * vocab];
+    student.chunked(chunk_rows, |chunk, logits| {
+        let teacher_logits = &mut buffer[..chunk.rows * vocab];
         teacher.logits(chunk, teacher_logits);
-        let pairs = logits.par_chunks_mut(vocab).zip(teacher_logits.par_chunks_mut(vocab));
-        let losses = pairs.map(|(student, teacher)| {
-            vectorized(
-                #[inline(always)]
-                || rows::forward_kl(student, teacher, how),
-            )
-        });
-        losses.collect()
-    });
-    found.loss *= temperature * temperature;
-    found
+        backward::<Logits, L>(loss, logits, teacher_logits.par_chunks(vocab), rows)
+    })
 }
 
 /// See [`super::cross_entropy_head`].
 pub(super) fn cross_entropy(head: [&Tensor<2>; 2], targets: &[u32], chunk_rows: usize) -> HeadLoss {
     let head = Head::new(head);
-    let ([rows, vocab], scale) = (head.dims(), narrow(1.0 / targets.len() as f64));
-    debug_assert_eq!(rows, targets.len());
+    debug_assert_eq!(head.dims()[0], targets.len());
     head.chunked(chunk_rows, |Chunk { start, rows }, logits| {
-        let pairs = logits.par_chunks_mut(vocab).zip(&targets[start..start + rows]);
-        let losses = pairs.map(|(row, target)| {
-            vectorized(
-                #[inline(always)]
-                || rows::cross_entropy(row, *target as usize, scale),
-            )
-        });
-        losses.collect()
+        let own = targets[start..start + rows].par_iter().map(|target| *target as usize);
+        backward::<Target, _>(&CrossEntropy, logits, own, targets.len())
     })
+}
+
+/// Turns the logits of a chunk into their gradients, row by row, for a mean over `rows` rows; gives the losses.
+///
+/// Compiled anew for every loss: behind a pointer a loss would be compiled for the baseline's vectors alone.
+fn backward<'a, T: TeacherRow, L: RowLoss<T>>(
+    loss: &L,
+    logits: &mut [f32],
+    teacher: impl IndexedParallelIterator<Item = T::Row<'a>>,
+    rows: usize,
+) -> Vec<f64> {
+    let (vocab, scale) = (logits.len() / teacher.len(), 1.0 / rows as f64);
+    let pairs = logits.par_chunks_mut(vocab).zip(teacher);
+    let losses = pairs.map(|(student, teacher)| {
+        vectorized(
+            #[inline(always)]
+            || loss.row(student, teacher, scale),
+        )
+    });
+    losses.collect()
 }
 
 /// See [`super::token_losses`].

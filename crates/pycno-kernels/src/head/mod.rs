@@ -5,13 +5,30 @@
 //! `(hidden * grad_hidden).sum().backward()`. On the CPU the softmax runs on host slices, rows in
 //! parallel; the result does not depend on the number of threads. Elsewhere the same formulas are
 //! composed of Burn's operations.
+//!
+//! Which loss it is, a [`RowLoss`] says: one file each with its formula, source and gradient, of which
+//! [`ReverseKl`] is the one to copy.
 
+#[cfg(test)]
+mod check;
 pub(crate) mod composed;
+mod cross_entropy;
+mod forward_kl;
 mod host;
+mod mixture;
+mod reverse_kl;
+mod row_loss;
 mod rows;
 
 use burn::tensor::Tensor;
 
+pub use self::{
+    cross_entropy::CrossEntropy,
+    forward_kl::ForwardKl,
+    mixture::Mixture,
+    reverse_kl::ReverseKl,
+    row_loss::{Logits, RowLoss, Target, TeacherRow},
+};
 use crate::host::fusable;
 
 /// Rows handled at once unless the caller knows better: 256 rows of 49,152 logits are 48 MiB.
@@ -54,29 +71,26 @@ pub struct TokenLoss {
     pub greedy: bool,
 }
 
-/// Computes `T^2 * mean over rows of KL(p || q)` with `p = softmax(teacher logits / T)` and
-/// `q = softmax(student logits / T)`, and its gradients (Hinton et al. 2015,
-/// [arXiv:1503.02531](https://arxiv.org/abs/1503.02531), eq. 2). The gradient by the student's logits
-/// is `T (q - p) / rows`.
+/// Computes the mean over rows of a divergence between the student's and the teacher's logits, and its
+/// gradients by the student's hidden states and head.
 ///
 /// # Panics
 ///
-/// If rows or vocabularies differ, there are no rows, `chunk_rows` is 0 or `temperature` is not positive.
-pub fn forward_kl_head(pair: &HeadPair, temperature: f64, chunk_rows: usize) -> HeadLoss {
+/// If rows or vocabularies differ, there are no rows, or `chunk_rows` is 0.
+pub fn distill_head<L: RowLoss<Logits>>(pair: &HeadPair, loss: &L, chunk_rows: usize) -> HeadLoss {
     let ([rows, _], [_, vocab]) = (pair.student_hidden.dims(), pair.student_head.dims());
     assert_eq!(rows, pair.teacher_hidden.dims()[0], "rows of student and teacher");
     assert_eq!(vocab, pair.teacher_head.dims()[1], "vocabulary of student and teacher");
-    assert!(temperature > 0.0, "temperature {temperature}");
     check_chunk(rows, chunk_rows);
     // A teacher may compute in half precision.
     if fusable(&pair.student_hidden) && fusable(&pair.teacher_hidden) {
-        host::forward_kl(pair, temperature, chunk_rows)
+        host::distill(pair, loss, chunk_rows)
     } else {
-        composed::forward_kl(pair, temperature, chunk_rows)
+        composed::distill(pair, loss, chunk_rows)
     }
 }
 
-/// Computes the mean over rows of `-ln softmax(logits)[target]`, and its gradients.
+/// Computes the mean over rows of [`CrossEntropy`], `-ln softmax(logits)[target]`, and its gradients.
 ///
 /// # Panics
 ///

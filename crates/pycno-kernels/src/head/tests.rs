@@ -3,11 +3,12 @@
 use burn::tensor::{Device, TensorData, activation::log_softmax};
 use proptest::prelude::*;
 
-use super::*;
+use super::{
+    check::{TOLERANCE, log_softmax as log_softmax_f64, near},
+    *,
+};
 use crate::noise::Noise;
 
-/// Gradients in `f32` against the same in `f64`, relative to the largest entry.
-const TOLERANCE: f64 = 1e-5;
 /// A mean of `f32` logits' losses against the same in `f64`.
 const LOSS_TOLERANCE: f64 = 2e-6;
 
@@ -25,34 +26,17 @@ fn host(x: &Tensor<2>) -> Vec<f64> {
     x.clone().into_data().iter::<f64>().collect()
 }
 
-/// `f64` logits of a row times `1 / T`, as log-probabilities.
-fn log_probs(hidden: &[f64], head: &[f64], vocab: usize, temperature: f64) -> Vec<f64> {
-    let logit = |j: usize| {
-        let dot: f64 = hidden.iter().enumerate().map(|(i, h)| h * head[i * vocab + j]).sum();
-        dot / temperature
-    };
-    let logits: Vec<f64> = (0..vocab).map(logit).collect();
-    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = logits.iter().map(|z| (z - max).exp()).sum();
-    logits.iter().map(|z| z - max - sum.ln()).collect()
+/// `f64` logits of row `r`.
+fn logits(hidden: &[f64], head: &[f64], [r, rows, vocab]: [usize; 3]) -> Vec<f64> {
+    let d = hidden.len() / rows;
+    let dot = |j: usize| (0..d).map(|i| hidden[r * d + i] * head[i * vocab + j]).sum();
+    (0..vocab).map(dot).collect()
 }
 
-/// The formula of [`forward_kl_head`] in `f64`.
-fn forward_kl_reference(
-    [student_hidden, student_head, teacher_hidden, teacher_head]: &[Vec<f64>; 4],
-    [rows, vocab]: [usize; 2],
-    temperature: f64,
-) -> f64 {
-    let row = |hidden: &[f64], r: usize| {
-        let d = hidden.len() / rows;
-        hidden[r * d..(r + 1) * d].to_vec()
-    };
-    let kl = |r| {
-        let q = log_probs(&row(student_hidden, r), student_head, vocab, temperature);
-        let p = log_probs(&row(teacher_hidden, r), teacher_head, vocab, temperature);
-        p.iter().zip(q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>()
-    };
-    temperature.powi(2) * (0..rows).map(kl).sum::<f64>() / rows as f64
+/// `T^2 KL(a || b)` of two rows of logits.
+fn kl(temperature: f64, a: &[f64], b: &[f64]) -> f64 {
+    let (a, b) = (log_softmax_f64(a, temperature), log_softmax_f64(b, temperature));
+    temperature.powi(2) * a.iter().zip(b).map(|(a, b)| a.exp() * (a - b)).sum::<f64>()
 }
 
 /// Central difference of `f` at 0.
@@ -61,46 +45,54 @@ fn difference(f: impl Fn(f64) -> f64) -> f64 {
     (f(h) - f(-h)) / (2.0 * h)
 }
 
+/// Asserts that loss and gradients are those of a formula of the student's and the teacher's row, in `f64`.
 #[track_caller]
-fn check_close(found: &[f64], expect: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expect.len());
-    let scale = expect.iter().fold(1e-3, |max: f64, x| max.max(x.abs()));
-    for (i, (found, expect)) in found.iter().zip(expect).enumerate() {
-        let wrong = (found - expect).abs() / scale;
-        assert!(wrong <= tolerance, "entry {i}: {found}, not {expect}");
-    }
-}
-
-#[track_caller]
-fn check_forward_kl(dims: [usize; 4], temperature: f64, chunk_rows: usize) {
-    let pair = pair(dims);
-    let size = [dims[0], dims[3]];
+fn check_divergence<L: RowLoss<Logits>>(
+    loss: &L,
+    (dims, chunk_rows): ([usize; 4], usize),
+    formula: impl Fn(&[f64], &[f64]) -> f64,
+) {
+    let (pair, [rows, _, _, vocab]) = (pair(dims), dims);
     let values =
         [&pair.student_hidden, &pair.student_head, &pair.teacher_hidden, &pair.teacher_head]
             .map(host);
-    let found = forward_kl_head(&pair, temperature, chunk_rows);
-    let expect = forward_kl_reference(&values, size, temperature);
+    let mean = |[hidden, head, teacher_hidden, teacher_head]: &[Vec<f64>; 4]| {
+        let row = |r| {
+            let at = [r, rows, vocab];
+            formula(&logits(hidden, head, at), &logits(teacher_hidden, teacher_head, at))
+        };
+        (0..rows).map(row).sum::<f64>() / rows as f64
+    };
+    let (found, expect) = (distill_head(&pair, loss, chunk_rows), mean(&values));
     assert!((found.loss - expect).abs() < LOSS_TOLERANCE * expect.max(1.0), "{}", found.loss);
     for (which, gradient) in [&found.grad_hidden, &found.grad_head].into_iter().enumerate() {
-        let expect: Vec<f64> = (0..values[which].len())
-            .map(|i| {
-                difference(|h| {
-                    let mut values = values.clone();
-                    values[which][i] += h;
-                    forward_kl_reference(&values, size, temperature)
-                })
+        let slope = |i: usize| {
+            difference(|h| {
+                let mut values = values.clone();
+                values[which][i] += h;
+                mean(&values)
             })
-            .collect();
-        check_close(&host(gradient), &expect, TOLERANCE);
+        };
+        let expect: Vec<f64> = (0..values[which].len()).map(slope).collect();
+        near(&host(gradient), &expect, TOLERANCE);
     }
 }
 
 #[test]
-fn forward_kl_gradients_are_finite_differences() {
-    check_forward_kl([3, 4, 5, 11], 1.0, 2);
-    check_forward_kl([5, 3, 3, 17], 2.0, 5);
-    check_forward_kl([1, 1, 2, 8], 0.5, 64);
-    check_forward_kl([2, 2, 2, 1], 1.0, 1);
+fn gradients_of_divergences_are_finite_differences() {
+    for (t, place) in [
+        (1.0, ([3, 4, 5, 11], 2)),
+        (2.0, ([5, 3, 3, 17], 5)),
+        (0.5, ([1, 1, 2, 8], 64)),
+        (1.0, ([2, 2, 2, 1], 1)),
+    ] {
+        check_divergence(&ForwardKl::at(t), place, |student, teacher| kl(t, teacher, student));
+        check_divergence(&ReverseKl::at(t), place, |student, teacher| kl(t, student, teacher));
+        let both = Mixture { first: (0.25, ForwardKl::at(t)), second: (0.5, ReverseKl::at(1.0)) };
+        check_divergence(&both, place, |student, teacher| {
+            0.25 * kl(t, teacher, student) + 0.5 * kl(1.0, student, teacher)
+        });
+    }
 }
 
 /// The same loss by Burn's autodiff, all logits at once.
@@ -121,22 +113,27 @@ fn by_autodiff(
 
 #[track_caller]
 fn check_same(found: &HeadLoss, expect: &[Vec<f64>; 3]) {
-    check_close(&[found.loss], &expect[0], TOLERANCE);
-    check_close(&host(&found.grad_hidden), &expect[1], TOLERANCE);
-    check_close(&host(&found.grad_head), &expect[2], TOLERANCE);
+    near(&[found.loss], &expect[0], TOLERANCE);
+    near(&host(&found.grad_hidden), &expect[1], TOLERANCE);
+    near(&host(&found.grad_head), &expect[2], TOLERANCE);
 }
 
 #[test]
-fn forward_kl_equals_autodiff_of_the_composed_form() {
+fn divergences_equal_autodiff_of_the_composed_form() {
     for (dims, t, chunk_rows) in [([64, 16, 24, 501], 1.0, 17), ([33, 8, 8, 64], 3.0, 33)] {
         let pair = pair(dims);
         let teacher = pair.teacher_hidden.clone().matmul(pair.teacher_head.clone());
-        let expect = by_autodiff(&pair.student_hidden, &pair.student_head, |student| {
-            let q = log_softmax(student / t, 1);
-            let p = log_softmax(teacher.clone() / t, 1);
-            (p.clone().exp() * (p - q)).sum() * (t * t / dims[0] as f64)
-        });
-        check_same(&forward_kl_head(&pair, t, chunk_rows), &expect);
+        let by_autodiff = |formula: fn(Tensor<2>, Tensor<2>) -> Tensor<1>| {
+            by_autodiff(&pair.student_hidden, &pair.student_head, |student| {
+                let q = log_softmax(student / t, 1);
+                let p = log_softmax(teacher.clone() / t, 1);
+                formula(q, p) * (t * t / dims[0] as f64)
+            })
+        };
+        let expect = by_autodiff(|q, p| (p.clone().exp() * (p - q)).sum());
+        check_same(&distill_head(&pair, &ForwardKl::at(t), chunk_rows), &expect);
+        let expect = by_autodiff(|q, p| (q.clone().exp() * (q - p)).sum());
+        check_same(&distill_head(&pair, &ReverseKl::at(t), chunk_rows), &expect);
     }
 }
 
@@ -158,19 +155,24 @@ fn cross_entropy_equals_autodiff_of_the_composed_form() {
 
 #[track_caller]
 fn check_twins(found: &HeadLoss, expect: &HeadLoss) {
-    check_close(&[found.loss], &[expect.loss], TOLERANCE);
-    check_close(&host(&found.grad_hidden), &host(&expect.grad_hidden), TOLERANCE);
-    check_close(&host(&found.grad_head), &host(&expect.grad_head), TOLERANCE);
+    near(&[found.loss], &[expect.loss], TOLERANCE);
+    near(&host(&found.grad_hidden), &host(&expect.grad_hidden), TOLERANCE);
+    near(&host(&found.grad_head), &host(&expect.grad_head), TOLERANCE);
+}
+
+#[track_caller]
+fn check_divergence_twins<L: RowLoss<Logits>>(pair: &HeadPair, loss: &L, chunk_rows: usize) {
+    check_twins(&distill_head(pair, loss, chunk_rows), &composed::distill(pair, loss, chunk_rows));
 }
 
 #[test]
 fn both_versions_agree() {
     for (dims, chunk_rows) in [([9, 6, 4, 37], 4), ([1, 1, 1, 1], 1), ([5, 300, 8, 700], 9)] {
         let (pair, targets) = (pair(dims), [3, 0, 36, 5, 5, 9, 11, 20, 1]);
-        check_twins(
-            &forward_kl_head(&pair, 2.0, chunk_rows),
-            &composed::forward_kl(&pair, 2.0, chunk_rows),
-        );
+        check_divergence_twins(&pair, &ForwardKl::at(2.0), chunk_rows);
+        check_divergence_twins(&pair, &ReverseKl::at(2.0), chunk_rows);
+        let both = Mixture { first: (0.5, ReverseKl::at(1.0)), second: (2.0, ForwardKl::at(3.0)) };
+        check_divergence_twins(&pair, &both, chunk_rows);
         let vocab = u32::try_from(dims[3]).unwrap();
         let targets: Vec<u32> = targets[..dims[0]].iter().map(|x| x % vocab).collect();
         let head = [&pair.student_hidden, &pair.student_head];
@@ -208,23 +210,35 @@ fn equal_models(rows: usize, vocab: usize) -> HeadPair {
     }
 }
 
-#[test]
-fn equal_models_lose_nothing_and_have_no_gradient() {
-    let found = forward_kl_head(&equal_models(7, 45), 1.5, 3);
+#[track_caller]
+fn check_equal_models<L: RowLoss<Logits>>(loss: &L) {
+    let found = distill_head(&equal_models(7, 45), loss, 3);
     assert_eq!(found.loss.to_bits(), 0);
     assert!(host(&found.grad_hidden).iter().chain(&host(&found.grad_head)).all(|x| *x == 0.0));
 }
 
 #[test]
-fn chunk_size_does_not_matter() {
+fn equal_models_lose_nothing_and_have_no_gradient() {
+    check_equal_models(&ForwardKl::at(1.5));
+    check_equal_models(&ReverseKl::at(1.5));
+}
+
+#[track_caller]
+fn check_chunks<L: RowLoss<Logits>>(loss: &L) {
     let pair = pair([21, 8, 8, 50]);
-    let expect = forward_kl_head(&pair, 2.0, 21);
+    let expect = distill_head(&pair, loss, 21);
     for chunk_rows in [1, 2, 20, 1000] {
-        let found = forward_kl_head(&pair, 2.0, chunk_rows);
-        check_close(&[found.loss], &[expect.loss], 1e-6);
-        check_close(&host(&found.grad_hidden), &host(&expect.grad_hidden), 1e-6);
-        check_close(&host(&found.grad_head), &host(&expect.grad_head), 1e-6);
+        let found = distill_head(&pair, loss, chunk_rows);
+        near(&[found.loss], &[expect.loss], 1e-6);
+        near(&host(&found.grad_hidden), &host(&expect.grad_hidden), 1e-6);
+        near(&host(&found.grad_head), &host(&expect.grad_head), 1e-6);
     }
+}
+
+#[test]
+fn chunk_size_does_not_matter() {
+    check_chunks(&ForwardKl::at(2.0));
+    check_chunks(&ReverseKl::at(2.0));
 }
 
 /// Gives every hidden state a last feature of 1 and the head a last row: a bias of the logits.
@@ -244,8 +258,8 @@ fn with_bias(pair: &HeadPair, student: &[f32], teacher: &[f32]) -> HeadPair {
     }
 }
 
-#[test]
-fn tokens_impossible_in_both_models_change_nothing() {
+#[track_caller]
+fn check_impossible_tokens<L: RowLoss<Logits>>(loss: &L) {
     let pair = pair([6, 5, 4, 20]);
     let zeros = Tensor::<2>::zeros([5, 3], &Device::flex());
     let wider = HeadPair {
@@ -256,12 +270,25 @@ fn tokens_impossible_in_both_models_change_nothing() {
     for bias in [-1e9, f32::NEG_INFINITY] {
         let mut padded = [0.0; 23];
         padded[20..].fill(bias);
-        let expect = forward_kl_head(&with_bias(&pair, &[0.0; 20], &[0.0; 20]), 1.0, 4);
-        let found = forward_kl_head(&with_bias(&wider, &padded, &padded), 1.0, 4);
-        check_close(&[found.loss], &[expect.loss], 1e-9);
+        let expect = distill_head(&with_bias(&pair, &[0.0; 20], &[0.0; 20]), loss, 4);
+        let found = distill_head(&with_bias(&wider, &padded, &padded), loss, 4);
+        near(&[found.loss], &[expect.loss], 1e-9);
         let narrow = host(&found.grad_head.narrow(1, 0, 20));
-        check_close(&narrow, &host(&expect.grad_head), 1e-6);
+        near(&narrow, &host(&expect.grad_head), 1e-6);
     }
+}
+
+#[test]
+fn tokens_impossible_in_both_models_change_nothing() {
+    check_impossible_tokens(&ForwardKl::at(1.0));
+    check_impossible_tokens(&ReverseKl::at(1.0));
+}
+
+#[track_caller]
+fn check_finite<L: RowLoss<Logits>>(pair: &HeadPair, loss: &L, least: f64) {
+    let found = distill_head(pair, loss, 2);
+    assert!(found.loss.is_finite() && found.loss > least, "{}", found.loss);
+    assert!(host(&found.grad_hidden).iter().chain(&host(&found.grad_head)).all(|x| x.is_finite()));
 }
 
 #[test]
@@ -272,9 +299,8 @@ fn large_logits_stay_finite() {
         teacher_head: pair.teacher_head.clone() * -1e4,
         ..pair
     };
-    let found = forward_kl_head(&large, 1.0, 2);
-    assert!(found.loss.is_finite() && found.loss > 1e3, "{}", found.loss);
-    assert!(host(&found.grad_hidden).iter().chain(&host(&found.grad_head)).all(|x| x.is_finite()));
+    check_finite(&large, &ForwardKl::at(1.0), 1e3);
+    check_finite(&large, &ReverseKl::at(1.0), 80.0);
     let targets = [0, 18, 4, 4];
     let found = cross_entropy_head(&large.student_hidden, &large.student_head, &targets, 3);
     assert!(found.loss.is_finite(), "{}", found.loss);
@@ -284,18 +310,27 @@ fn large_logits_stay_finite() {
 fn what_is_not_a_number_shows_in_the_loss() {
     let mut pair = pair([2, 2, 2, 9]);
     pair.student_head = pair.student_head.slice_fill([0..1, 3..4], f32::NAN);
-    assert!(forward_kl_head(&pair, 1.0, 2).loss.is_nan());
+    let swapped = HeadPair {
+        student_hidden: pair.teacher_hidden.clone(),
+        student_head: pair.teacher_head.clone(),
+        teacher_hidden: pair.student_hidden.clone(),
+        teacher_head: pair.student_head.clone(),
+    };
+    for pair in [&pair, &swapped] {
+        assert!(distill_head(pair, &ForwardKl::at(1.0), 2).loss.is_nan());
+        assert!(distill_head(pair, &ReverseKl::at(1.0), 2).loss.is_nan());
+    }
     let (hidden, head) = (&pair.student_hidden, &pair.student_head);
     assert!(cross_entropy_head(hidden, head, &[0, 1], 2).loss.is_nan());
     assert!(token_losses(hidden, head, &[0, 1], 2)[0].nats.is_nan());
 }
 
-#[test]
-fn threads_do_not_matter() {
+#[track_caller]
+fn check_threads<L: RowLoss<Logits>>(loss: &L) {
     let pair = pair([40, 32, 32, 600]);
     let bits = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let found = pool.install(|| forward_kl_head(&pair, 1.0, 16));
+        let found = pool.install(|| distill_head(&pair, loss, 16));
         let gradients = [host(&found.grad_hidden), host(&found.grad_head)].concat();
         (found.loss.to_bits(), gradients.iter().map(|x| x.to_bits()).collect::<Vec<_>>())
     };
@@ -303,6 +338,12 @@ fn threads_do_not_matter() {
     for threads in [2, 3, 7] {
         assert_eq!(bits(threads), expect);
     }
+}
+
+#[test]
+fn threads_do_not_matter() {
+    check_threads(&ForwardKl::at(1.0));
+    check_threads(&ReverseKl::at(1.0));
 }
 
 #[test]
@@ -325,7 +366,7 @@ fn token_losses_are_logs_of_shares_and_know_the_greedy_token() {
 
 proptest! {
     #[test]
-    fn forward_kl_is_not_negative_and_ignores_shifts(
+    fn divergences_are_not_negative_and_ignore_shifts(
         student in prop::collection::vec(-9f32..9.0, 13),
         teacher in prop::collection::vec(-9f32..9.0, 13),
         shift in -50f32..50.0,
@@ -337,11 +378,15 @@ proptest! {
             teacher_hidden: Tensor::zeros([1, 1], &Device::flex()),
             teacher_head: Tensor::zeros([1, 13], &Device::flex()),
         };
-        let loss = |shift: f32| {
+        let losses = |shift: f32| {
             let student: Vec<f32> = student.iter().map(|x| x + shift).collect();
-            forward_kl_head(&with_bias(&none, &student, &teacher), temperature, 4).loss
+            let pair = with_bias(&none, &student, &teacher);
+            let forward = distill_head(&pair, &ForwardKl::at(temperature), 4).loss;
+            [forward, distill_head(&pair, &ReverseKl::at(temperature), 4).loss]
         };
-        prop_assert!(loss(0.0) >= -1e-6);
-        prop_assert!((loss(0.0) - loss(shift)).abs() < 1e-3 * loss(0.0).max(0.1));
+        for (loss, shifted) in losses(0.0).into_iter().zip(losses(shift)) {
+            prop_assert!(loss >= -1e-6);
+            prop_assert!((loss - shifted).abs() < 1e-3 * loss.max(0.1));
+        }
     }
 }

@@ -8,7 +8,7 @@ use burn::{
     tensor::{Int, Tensor, TensorData, activation::log_softmax},
 };
 use pycno_data::Batch;
-use pycno_kernels::head::{HeadPair, forward_kl_head};
+use pycno_kernels::head::{ForwardKl, HeadPair, distill_head};
 use pycno_model::{
     AttentionSpec, Decoder, FfnSpec, HostTensor, LayerSpec, ModelSpec, NormSpec, RopeSpec,
 };
@@ -153,7 +153,7 @@ impl Objective for Guided {
             teacher_hidden: teacher.reshape([rows * seq, d_model]),
             teacher_head: self.0.head_weight(),
         };
-        Ok(forward_kl_head(&pair, 1.0, 16).into())
+        Ok(distill_head(&pair, &ForwardKl::at(1.0), 16).into())
     }
 }
 
@@ -195,7 +195,7 @@ impl Objective for Echo {
             teacher_hidden: outputs.hidden,
             teacher_head: outputs.head,
         };
-        Ok(forward_kl_head(&pair, 1.0, 16).into())
+        Ok(distill_head(&pair, &ForwardKl::at(1.0), 16).into())
     }
 }
 
