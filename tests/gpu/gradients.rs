@@ -84,7 +84,7 @@ fn distillation_has_the_loss_and_gradients_of_flex() {
     let Some(device) = device_for("distillation_has_the_loss_and_gradients_of_flex") else {
         return;
     };
-    let [(_, teacher), (_, student)] = checkpoints();
+    let [(_, teacher), (_, student), _] = checkpoints();
     let [expect, found] = [&Device::flex(), &device].map(|device| {
         let [teacher, student] = [&teacher, &student].map(|x| Decoder::new(x, device).unwrap());
         let hidden = |model: &Decoder| model.hidden(ids(9, device)).reshape([18, 32]);
