@@ -108,7 +108,7 @@ draws = 200
 
 [[student]]
 name = "depth-2"
-prune = { method = "block-influence", keep_layers = 2 }
+prune = { criterion = "block-influence", structure = "layers", keep = 2 }
 
 [[student]]
 name = "depth-2-distilled"
@@ -117,7 +117,7 @@ recover = { objective = { name = "forward-kl", temperature = 1.0 }, tokens = 204
 
 [[student]]
 name = "width-24"
-prune = { method = "minitron-ffn", keep_ffn = 24 }
+prune = { criterion = "minitron", structure = "ffn", keep = 24 }
 
 [[student]]
 name = "width-24-distilled"
@@ -191,7 +191,7 @@ pub fn teacher() -> Checkpoint {
     let files = [("tokenizer.json", tokenizer()), ("tokenizer_config.json", tokenizer_config())]
         .map(|(name, value)| (name.to_owned(), value.to_string().into_bytes()))
         .into();
-    Checkpoint { spec, tensors, files, config: config() }
+    Checkpoint { files, config: config(), ..Checkpoint::new(spec, tensors) }
 }
 
 /// Values in `[-0.4, 0.4)`, norms around 1.

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up should stop")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use pycno_prune::{Gram, SparseGptOptions, Sparsity, SparsityPattern, sparsegpt};
+use pycno_prune::{Gram, Pattern, SparseGptOptions, Sparsity, SparsityPattern, sparsegpt};
 
 /// The FFN of SmolLM2-135M: inputs and outputs of a down projection.
 const D_INPUT: usize = 1536;
@@ -112,7 +112,7 @@ fn layers(criterion: &mut Criterion) {
     let patterns = [
         ("blocked_mask", SparsityPattern::Mask(&mask)),
         ("blocked_half", SparsityPattern::Sparsity(Sparsity::new(0.5).unwrap())),
-        ("blocked_2_of_4", SparsityPattern::KeepOf { keep: 2, of: 4 }),
+        ("blocked_2_of_4", SparsityPattern::KeepOf(Pattern::new(2, 4).unwrap())),
     ];
     for (name, pattern) in patterns {
         group.bench_function(format!("{name}/576x1536"), |bencher| {

@@ -76,15 +76,52 @@ fn a_key_no_study_has() {
 }
 
 #[test]
+fn a_key_no_training_has() {
+    let text = STUDY.replace("batch = 4, micro_batch = 2", "batch = 4, micro_batches = 2");
+    check(|_| {}, &text, &["study.toml", "unknown field `micro_batches`"]);
+}
+
+#[test]
 fn a_sparsity_out_of_range() {
-    let text = STUDY.replace("keep_ffn = 24", "sparsity = 1.5");
+    let text = STUDY.replace("keep = 24", "sparsity = 1.5");
     check(|_| {}, &text, &["sparsity must lie in [0, 1), got 1.5"]);
 }
 
 #[test]
 fn a_method_nobody_wrote() {
     let text = STUDY.replace("block-influence", "block-influenza");
-    check(|_| {}, &text, &["block-influenza", "block-influence", "minitron-ffn"]);
+    check(|_| {}, &text, &["block-influenza", "block-influence", "minitron"]);
+}
+
+#[test]
+fn a_criterion_that_does_not_rate_the_structure() {
+    let text = STUDY.replace("structure = \"layers\"", "structure = \"ffn\"");
+    check(
+        |_| {},
+        &text,
+        &["structure of criterion block-influence must be one of layers, got ffn"],
+    );
+}
+
+#[test]
+fn settings_of_a_pruning_that_make_none() {
+    let world = World::new();
+    let refused = |settings: &[&str], message: &str| {
+        let mut prune = pycno(&world);
+        prune.arg("prune").args(settings.iter().flat_map(|set| ["--set", set]));
+        prune.arg("--teacher").arg(world.teacher()).arg("--out").arg(world.path().join("new"));
+        let output = prune.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said.contains(message), "{said}");
+        assert!(!world.path().join("new").exists());
+    };
+    refused(&["criterion"], "expected KEY=VALUE");
+    refused(&["criterion=magnitude"], "missing field `structure`");
+    refused(&["criterion=magnitude", "structure=layers"], "exactly one of keep and sparsity");
+    refused(&["criterion=magnitude", "structure=3:5"], "groups of 5 must divide the inputs");
+    let measured = ["criterion=minitron", "structure=ffn", "keep=24"];
+    refused(&measured, "criterion minitron measures activations; name a text");
 }
 
 #[test]
@@ -121,7 +158,7 @@ fn calibration_on_a_test_file() {
 
 #[test]
 fn more_layers_than_there_are() {
-    let text = STUDY.replace("keep_layers = 2", "keep_layers = 9");
+    let text = STUDY.replace("keep = 2 }", "keep = 9 }");
     check(|_| {}, &text, &["9", "4"]);
 }
 
@@ -155,7 +192,14 @@ fn a_task_without_its_file() {
 fn a_student_never_replaces_what_is_there() {
     let world = World::new();
     let mut prune = pycno(&world);
-    prune.args(["prune", "--method", "minitron-ffn", "--keep-ffn", "24", "--teacher"]);
+    prune.args([
+        "prune",
+        "--set",
+        "criterion=minitron",
+        "--set",
+        "structure={ ffn = 24 }",
+        "--teacher",
+    ]);
     prune.arg(world.teacher()).arg("--calibration");
     prune.arg(world.data().join("corpora/calibration.txt")).arg("--out").arg(world.teacher());
     let output = prune.output().unwrap();

@@ -7,6 +7,7 @@ mod hostile;
 mod interrupted;
 mod quickstart;
 mod shell;
+mod sparse;
 mod store;
 mod study;
 mod weigh;

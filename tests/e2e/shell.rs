@@ -44,3 +44,14 @@ pub(crate) fn record(run: &Path) -> Vec<u8> {
 pub(crate) fn stage(run: &Path, label: &str) -> PathBuf {
     run.join("stages").join(label).canonicalize().unwrap()
 }
+
+/// Puts a student and our logits where `.ci/run` loads them in stock transformers.
+pub(crate) fn leave_for_transformers(name: &str, model: &Path) {
+    let student = pycno_model::hf::read(model).unwrap();
+    assert!(student.files.contains_key("tokenizer.json"));
+    let left = Path::new(env!("CARGO_TARGET_TMPDIR")).join("students").join(name);
+    let _ = std::fs::remove_dir_all(&left);
+    std::fs::create_dir_all(&left).unwrap();
+    pycno_model::hf::write(&student, &left.join("model"), pycno_model::hf::SaveDtype::F32).unwrap();
+    pycno_tests::logits::export(&left.join("model"), &left.join("logits.safetensors"));
+}

@@ -27,7 +27,7 @@ fn second_study() -> String {
         .replace("from = \"depth-2\"", "from = \"shallow\"")
         .replace("name = \"width-24\"", "name = \"width-20\"")
         .replace("from = \"width-24\"", "from = \"width-20\"")
-        .replace("keep_ffn = 24", "keep_ffn = 20")
+        .replace("keep = 24", "keep = 20")
         .replace(
             "tasks = [\"lambada_openai\", \"arc_easy\", \"piqa\"]",
             "tasks = [\"piqa\", \"arc_easy\"]",

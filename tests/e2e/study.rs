@@ -5,7 +5,7 @@ use std::path::Path;
 use pycno_record::{ModelRecord, ModelRole};
 use pycno_tests::world::{STUDY, World};
 
-use crate::shell::{pycno, record, run_study, stage, succeeded};
+use crate::shell::{leave_for_transformers, pycno, record, run_study, stage, succeeded};
 
 #[test]
 fn a_study_leaves_a_record_a_report_and_students_that_load() {
@@ -53,17 +53,6 @@ fn check_trained(student: &ModelRecord, objective: &str) {
 fn stage_events(run: &Path) -> Vec<String> {
     let events = pycno_record::read_events(&run.join("events.jsonl")).unwrap();
     events.into_iter().filter(|event| event.step == 0).map(|event| event.name).collect()
-}
-
-/// Puts a student and our logits where `.ci/run` loads them in stock transformers.
-fn leave_for_transformers(name: &str, model: &Path) {
-    let student = pycno_model::hf::read(model).unwrap();
-    assert!(student.files.contains_key("tokenizer.json"));
-    let left = Path::new(env!("CARGO_TARGET_TMPDIR")).join("students").join(name);
-    let _ = std::fs::remove_dir_all(&left);
-    std::fs::create_dir_all(&left).unwrap();
-    pycno_model::hf::write(&student, &left.join("model"), pycno_model::hf::SaveDtype::F32).unwrap();
-    pycno_tests::logits::export(&left.join("model"), &left.join("logits.safetensors"));
 }
 
 #[test]
@@ -146,7 +135,8 @@ fn prune_and_eval_work_alone() {
     let world = World::new();
     let out = world.path().join("student");
     let mut prune = pycno(&world);
-    prune.args(["prune", "--method", "minitron-ffn", "--keep-ffn", "24", "--sequences", "4"]);
+    prune.args(["prune", "--set", "criterion=minitron", "--set", "structure=ffn"]);
+    prune.args(["--set", "keep=24", "--sequences", "4"]);
     prune.args(["--length", "32", "--teacher"]).arg(world.teacher());
     prune.arg("--calibration").arg(world.data().join("corpora/calibration.txt"));
     succeeded(&prune.arg("--out").arg(&out).output().unwrap());
@@ -156,6 +146,34 @@ fn prune_and_eval_work_alone() {
     eval.args(["eval", "--tasks", "arc_easy,lambada_openai", "--limit", "5", "--model"]).arg(&out);
     let shown = succeeded(&eval.output().unwrap());
     assert!(shown.contains("arc_easy") && shown.contains("lambada_openai"), "{shown}");
+}
+
+#[test]
+fn a_sparse_student_needs_no_text_and_says_what_is_zero() {
+    let world = World::new();
+    let out = world.path().join("student");
+    let mut prune = pycno(&world);
+    prune.args(["prune", "--set", "criterion=magnitude", "--set", "structure=2:4"]);
+    prune.arg("--teacher").arg(world.teacher()).arg("--out").arg(&out);
+    let shown = succeeded(&prune.output().unwrap());
+    let student = pycno_model::hf::read(&out).unwrap();
+    let removed = student.removed_weights();
+    assert!(removed > 0 && shown.contains(&format!("{removed} of them are zero")), "{shown}");
+    assert!(out.join("plan.json").exists());
+    let folder = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name());
+    let files = folder.filter(|name| name.to_string_lossy().ends_with(".safetensors")).count();
+    assert_eq!(files, 1, "loaders that take every such file find the weights alone");
+}
+
+#[test]
+fn methods_are_listed_from_the_code() {
+    let world = World::new();
+    let shown = succeeded(&pycno(&world).arg("methods").output().unwrap());
+    for criterion in pycno_prune::Criterion::ALL {
+        let method = criterion.method();
+        assert!(shown.contains(method.name) && shown.contains(method.paper), "{shown}");
+    }
+    assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn checkpoint(spec: ModelSpec) -> Checkpoint {
         (id, HostTensor::new(shape, values))
     });
     let tensors = tensors.collect();
-    Checkpoint { spec, tensors, files: BTreeMap::new(), config: serde_json::Map::new() }
+    Checkpoint::new(spec, tensors)
 }
 
 /// Values in `[-0.4, 0.4)`, those of norms around their center.

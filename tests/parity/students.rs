@@ -7,7 +7,7 @@ use pycno_model::{
     Checkpoint, Decoder,
     hf::{self, SaveDtype},
 };
-use pycno_prune::{LayerPlan, PrunePlan, mask, slice};
+use pycno_prune::{PruneConfig, Pruned, Uncalibrated, mask, prune};
 use pycno_tests::logits;
 
 use crate::fixture::{checkpoint, difference, logits as logits_of};
@@ -17,13 +17,13 @@ const FAMILIES: [&str; 5] = ["biases", "mistral_window", "qwen2", "qwen3", "gemm
 /// Sums over fewer channels, in another order; logits up to 10.
 const TOLERANCE: f32 = 1e-4;
 
-type Cut = fn(&mut Vec<LayerPlan>);
-
-/// What can be cut, and a cut that leaves layers alike, as a config wants them.
-const CUTS: [(&str, Cut); 3] = [
-    ("layers", |layers| _ = layers.remove(0)),
-    ("ffn", |layers| layers.iter_mut().for_each(|layer| layer.ffn.retain(|i| i % 3 != 1))),
-    ("kv-groups", |layers| layers.iter_mut().for_each(|layer| _ = layer.kv_groups.remove(0))),
+/// Prunings that leave layers alike, as a config wants them.
+const PRUNINGS: [(&str, &str); 5] = [
+    ("layers", r#""structure": "layers", "sparsity": 0.5"#),
+    ("ffn", r#""structure": "ffn", "sparsity": 0.34"#),
+    ("kv-groups", r#""structure": "kv-groups", "sparsity": 0.5"#),
+    ("weights", r#""structure": "weights", "sparsity": 0.5, "allocation": "global""#),
+    ("2-of-4", r#""structure": "2:4""#),
 ];
 
 fn ids() -> Tensor<2, Int> {
@@ -44,13 +44,15 @@ fn left(name: &str) -> PathBuf {
 fn a_student_of_any_family_is_its_masked_teacher_and_comes_back_from_its_folder() {
     for family in FAMILIES {
         let teacher = checkpoint(family);
-        for (structure, cut) in CUTS {
-            let mut plan = PrunePlan::keep_all(&teacher.spec, String::new());
-            cut(&mut plan.layers);
-            let student = slice(&teacher, &plan).unwrap();
-            let (sliced, masked) = (found(&student), found(&mask(&teacher, &plan).unwrap()));
-            let worst = difference(&sliced, &masked);
-            assert!(worst <= TOLERANCE, "{family}, {structure}: {worst}");
+        for (structure, words) in PRUNINGS {
+            let config = format!("{{ \"criterion\": \"random\", {words} }}");
+            let config: PruneConfig = serde_json::from_str(&config).unwrap();
+            let Pruned { student, plan } = prune(&teacher, &config, &mut Uncalibrated).unwrap();
+            let sliced = found(&student);
+            if student.masks.is_empty() {
+                let worst = difference(&sliced, &found(&mask(&teacher, &plan).unwrap()));
+                assert!(worst <= TOLERANCE, "{family}, {structure}: {worst}");
+            }
             assert!(difference(&sliced, &found(&teacher)) > 1e-2, "{family}, {structure}");
 
             let folder = left(&format!("{family}-{structure}"));
@@ -58,6 +60,7 @@ fn a_student_of_any_family_is_its_masked_teacher_and_comes_back_from_its_folder(
             hf::write(&student, &folder.join("model"), SaveDtype::F32).unwrap();
             let again = hf::read(&folder.join("model")).unwrap();
             assert!(again.spec == student.spec && again.tensors == student.tensors, "{family}");
+            assert!(again.masks == student.masks, "{family}, {structure}");
             logits::export(&folder.join("model"), &folder.join("logits.safetensors"));
         }
     }

@@ -90,7 +90,7 @@ pub(crate) fn random(spec: &ModelSpec, draw: Draw) -> Checkpoint {
     });
     let tensors = tensors.collect();
     let (files, config) = (BTreeMap::new(), serde_json::Map::new());
-    Checkpoint { spec: spec.clone(), tensors, files, config }
+    Checkpoint { files, config, ..Checkpoint::new(spec.clone(), tensors) }
 }
 
 /// A uniform distribution on `[-a, a]` has the deviation `a / sqrt(3)`.

@@ -39,6 +39,10 @@ fn run(verb: Verb) -> anyhow::Result<()> {
             verbs::shipped::ls();
             Ok(())
         }
+        Verb::Methods => {
+            verbs::methods::methods();
+            Ok(())
+        }
         Verb::Families => {
             verbs::families::families();
             Ok(())

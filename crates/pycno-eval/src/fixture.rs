@@ -40,7 +40,7 @@ fn checkpoint(vocab: usize) -> Checkpoint {
     let random = |(id, shape): (TensorId, Vec<usize>)| (id, random(&id.to_string(), shape));
     let tensors = spec.shapes().map(random).collect();
     let (files, config) = (BTreeMap::new(), serde_json::Map::new());
-    Checkpoint { spec, tensors, files, config }
+    Checkpoint { files, config, ..Checkpoint::new(spec, tensors) }
 }
 
 /// Uniform in `[-1, 1)`.

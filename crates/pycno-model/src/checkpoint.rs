@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{ModelError, ModelSpec, ParamCounts, TensorId};
+use crate::{Mask, Masks, ModelError, ModelSpec, ParamCounts, TensorId, TensorInfo};
 
 /// A tensor on the host in `f32`, row-major; cloning shares the data.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,8 @@ pub struct Checkpoint {
     pub spec: ModelSpec,
     /// Weights; matrices are `[d_out, d_in]`.
     pub tensors: BTreeMap<TensorId, HostTensor>,
+    /// Which single weights an unstructured pruning removed; those are 0.
+    pub masks: Masks,
     /// Files that travel unchanged: `tokenizer.json`, `tokenizer_config.json`, ...
     pub files: BTreeMap<String, Vec<u8>>,
     /// `config.json` as read, or as built from GGUF metadata; the writer edits what surgery changes.
@@ -47,6 +49,12 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// A model of these weights, with nothing removed and no files.
+    pub fn new(spec: ModelSpec, tensors: BTreeMap<TensorId, HostTensor>) -> Self {
+        let (masks, files, config) = (Masks::new(), BTreeMap::new(), serde_json::Map::new());
+        Self { spec, tensors, masks, files, config }
+    }
+
     /// Checks that the tensors are exactly those the spec calls for.
     ///
     /// # Errors
@@ -65,6 +73,7 @@ impl Checkpoint {
                 let found = self.tensors.get(id)?.shape();
                 (found != shape).then(|| format!("{id}: expected {shape:?}, found {found:?}"))
             })
+            .chain(self.masks.iter().filter_map(|(id, mask)| self.mismatch(*id, mask)))
             .collect();
         if missing.is_empty() && unexpected.is_empty() && misshapen.is_empty() {
             Ok(())
@@ -73,9 +82,28 @@ impl Checkpoint {
         }
     }
 
+    /// What is wrong with a mask: its matrix may not have one, has another shape, or a weight that should be 0.
+    fn mismatch(&self, id: TensorId, mask: &Mask) -> Option<String> {
+        let prunable = id.info().is_some_and(TensorInfo::is_prunable);
+        let found = self.tensors.get(&id).filter(|_| prunable);
+        let Some(matrix) = found.filter(|matrix| matrix.shape() == mask.shape()) else {
+            let expected = found.map(HostTensor::shape);
+            let found = mask.shape();
+            return Some(format!("mask of {id}: expected one for {expected:?}, found {found:?}"));
+        };
+        let weight = matrix.data()[mask.violation(matrix)?];
+        Some(format!("mask of {id}: expected 0 where it removes a weight, found {weight}"))
+    }
+
     /// Parameters by the spec.
     pub fn param_counts(&self) -> ParamCounts {
         self.spec.param_counts()
+    }
+
+    /// How many weights the masks hold at zero.
+    pub fn removed_weights(&self) -> usize {
+        let removed = |mask: &Mask| mask.shape().iter().product::<usize>() - mask.count();
+        self.masks.values().map(removed).sum()
     }
 
     /// Non-embedding parameters that are not zero.

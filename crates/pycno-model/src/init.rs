@@ -1,7 +1,5 @@
 //! Weights to begin with.
 
-use std::collections::BTreeMap;
-
 use pycno_units::Seed;
 use rand::{RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
 
@@ -29,13 +27,7 @@ pub fn initial(spec: &ModelSpec, seed: Seed) -> Checkpoint {
         let values = values(spec, (id, info), &shape, seed);
         (id, HostTensor::new(shape, values))
     });
-    let tensors = tensors.collect();
-    Checkpoint {
-        spec: spec.clone(),
-        tensors,
-        files: BTreeMap::new(),
-        config: serde_json::Map::new(),
-    }
+    Checkpoint::new(spec.clone(), tensors.collect())
 }
 
 fn values(

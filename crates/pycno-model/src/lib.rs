@@ -16,6 +16,7 @@ pub mod hf;
 mod init;
 mod layer;
 mod map;
+mod masks;
 pub mod source;
 pub mod spec;
 pub mod tensors;
@@ -26,6 +27,7 @@ pub use dtype::ComputeDtype;
 pub use error::ModelError;
 pub use init::initial;
 pub use layer::{Observer, Site};
+pub use masks::{Mask, Masks};
 pub use pycno_kernels::{gated::Activation, vector_extension};
 pub use spec::{
     AttentionSpec, FfnSpec, LayerSpec, Llama3Scaling, ModelSpec, NormPlacement, NormSpec,

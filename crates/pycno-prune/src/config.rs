@@ -1,287 +1,426 @@
-//! What a study may ask for: the methods by name, and how much each keeps.
+//! What a study may ask for: a pruning in four words, each with its own file, and which go together.
 
+use std::{collections::BTreeMap, fmt};
+
+use pycno_model::ModelSpec;
 use serde::{Deserialize, Serialize};
 
-use crate::{PruneError, block_influence, minitron};
+use crate::{
+    Amount, Axis, Criterion, Needs, Pattern, PruneError, Sparsity, Structure, StructureKind,
+    criterion,
+};
 
-/// A method and how much it keeps, tagged by `method` in kebab case.
+/// A pruning: what leaves, who says which, how much where, and what the kept weights do.
 ///
-/// `{ method = "minitron-ffn", keep_ffn = 1024 }` and `{ method = "minitron-ffn", sparsity = 0.25 }`
-/// are both read; one that states both or neither is refused.
+/// ```toml
+/// prune = { criterion = "block-influence", structure = "layers", keep = 22 }
+/// prune = { criterion = "minitron", structure = { ffn = 1024, kv_groups = 2 } }
+/// prune = { criterion = "magnitude", structure = "weights", sparsity = 0.5, allocation = "global" }
+/// prune = { criterion = { name = "random", seed = 3 }, structure = "2:4" }
+/// ```
+///
+/// A pair that makes no sense is refused with those that do.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(try_from = "Written", into = "Written")]
-pub enum PruneConfig {
-    /// `block-influence`: removes the blocks that turn the residual stream least (`ShortGPT`).
-    BlockInfluence {
-        /// Blocks that stay.
-        keep_layers: usize,
-    },
-    /// `minitron-ffn`: removes FFN channels of low activation, in every layer.
-    MinitronFfn {
-        /// Channels that stay in each layer.
-        width: Width,
-    },
-    /// `minitron-kv-groups`: removes key/value heads with the query heads they serve.
-    MinitronKvGroups {
-        /// Groups that stay in each layer.
-        keep_groups: usize,
-    },
-    /// `minitron-width`: FFN channels and groups, both ranked on the dense model.
-    MinitronWidth {
-        /// Channels that stay in each layer.
-        width: Width,
-        /// Groups that stay in each layer.
-        keep_groups: usize,
-    },
+pub struct PruneConfig {
+    structure: Structure,
+    criterion: Criterion,
+    allocation: Allocation,
+    update: Update,
 }
 
-/// How many FFN channels of a layer stay.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Width {
-    /// `keep_ffn`: so many.
-    Channels(usize),
-    /// `sparsity`: all but this share.
-    Sparsity(Sparsity),
+/// How much goes where.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Allocation {
+    /// The same share of every matrix, or as many parts of every layer.
+    #[default]
+    Uniform,
+    /// The share holds for all matrices together: whatever ranks lowest goes, wherever it stands.
+    Global,
 }
 
-/// Share of parts to remove, in `[0, 1)`.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(try_from = "f64", into = "f64")]
-pub struct Sparsity(f64);
-
-/// A config as it stands in a file. Flat, since serde cannot flatten and deny unknown keys at once.
-#[derive(Deserialize, Serialize)]
-#[serde(tag = "method", rename_all = "kebab-case", deny_unknown_fields)]
-enum Written {
-    BlockInfluence {
-        keep_layers: usize,
-    },
-    MinitronFfn {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        keep_ffn: Option<usize>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        sparsity: Option<Sparsity>,
-    },
-    MinitronKvGroups {
-        keep_groups: usize,
-    },
-    MinitronWidth {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        keep_ffn: Option<usize>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        sparsity: Option<Sparsity>,
-        keep_groups: usize,
-    },
+/// What the weights that stay do.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Update {
+    /// Nothing: they are those of the teacher.
+    #[default]
+    None,
 }
 
 impl PruneConfig {
-    /// The method's name, as configs write it.
-    pub const fn method(&self) -> &'static str {
-        match self {
-            Self::BlockInfluence { .. } => "block-influence",
-            Self::MinitronFfn { .. } => "minitron-ffn",
-            Self::MinitronKvGroups { .. } => "minitron-kv-groups",
-            Self::MinitronWidth { .. } => "minitron-width",
-        }
-    }
-
-    /// The version of the method, by which a student of an earlier one is not taken for this one's.
-    pub const fn version(&self) -> u32 {
-        match self {
-            Self::BlockInfluence { .. } => block_influence::VERSION,
-            Self::MinitronFfn { .. }
-            | Self::MinitronKvGroups { .. }
-            | Self::MinitronWidth { .. } => minitron::VERSION,
-        }
-    }
-}
-
-impl Width {
-    /// Channels that stay of `d_ffn`.
-    pub fn kept(self, d_ffn: usize) -> usize {
-        match self {
-            Self::Channels(keep) => keep,
-            Self::Sparsity(sparsity) => sparsity.kept(d_ffn),
-        }
-    }
-
-    fn from_fields(keep: Option<usize>, sparsity: Option<Sparsity>) -> Result<Self, PruneError> {
-        match (keep, sparsity) {
-            (Some(keep), None) => Ok(Self::Channels(keep)),
-            (None, Some(sparsity)) => Ok(Self::Sparsity(sparsity)),
-            (Some(_), Some(_)) => Err(PruneError::Width { found: "both" }),
-            (None, None) => Err(PruneError::Width { found: "neither" }),
-        }
-    }
-
-    const fn fields(self) -> (Option<usize>, Option<Sparsity>) {
-        match self {
-            Self::Channels(keep) => (Some(keep), None),
-            Self::Sparsity(sparsity) => (None, Some(sparsity)),
-        }
-    }
-}
-
-impl Sparsity {
-    /// A share to remove.
+    /// A pruning of the teacher's own weights, as much everywhere.
     ///
     /// # Errors
     ///
-    /// [`PruneError::Sparsity`] outside `[0, 1)`, `NaN` included.
-    pub fn new(sparsity: f64) -> Result<Self, PruneError> {
-        if (0.0..1.0).contains(&sparsity) {
-            Ok(Self(sparsity))
-        } else {
-            Err(PruneError::Sparsity { sparsity })
+    /// [`PruneError::Combination`] if the criterion does not rate such a structure.
+    pub fn new(criterion: Criterion, structure: Structure) -> Result<Self, PruneError> {
+        let (allocation, update) = (Allocation::default(), Update::default());
+        Self { structure, criterion, allocation, update }.checked()
+    }
+
+    /// The same with another allocation.
+    ///
+    /// # Errors
+    ///
+    /// [`PruneError::Combination`] if the structure cannot be allocated so.
+    pub fn with_allocation(self, allocation: Allocation) -> Result<Self, PruneError> {
+        Self { allocation, ..self }.checked()
+    }
+
+    /// What leaves.
+    pub const fn structure(&self) -> &Structure {
+        &self.structure
+    }
+
+    /// Who says which.
+    pub const fn criterion(&self) -> Criterion {
+        self.criterion
+    }
+
+    /// How much where.
+    pub const fn allocation(&self) -> Allocation {
+        self.allocation
+    }
+
+    /// What the kept weights do.
+    pub const fn update(&self) -> Update {
+        self.update
+    }
+
+    /// What must be measured before it can be decided.
+    pub fn needs(&self) -> Needs {
+        self.criterion.rule().method().needs
+    }
+
+    /// The version of the criterion, by which a student of an earlier one is not taken for this one's.
+    pub fn version(&self) -> u32 {
+        self.criterion.rule().method().version
+    }
+
+    /// The shape that is left of a model, as [`Structure::spec_after`].
+    ///
+    /// # Errors
+    ///
+    /// [`PruneError::Keep`] if it keeps no part of a place, or more than there are.
+    pub fn spec_after(&self, spec: &ModelSpec) -> Result<ModelSpec, PruneError> {
+        self.structure.spec_after(spec)
+    }
+
+    /// Refuses what no rule can do, naming what the criterion can.
+    fn checked(self) -> Result<Self, PruneError> {
+        let method = self.criterion.rule().method();
+        let kinds = self.structure.kinds();
+        let refuse = |word, found: String, known: Vec<&str>| {
+            let (criterion, known) = (method.name, known.join(", "));
+            Err(PruneError::Combination { criterion, word, found, known })
+        };
+        if kinds.is_empty() {
+            return Err(PruneError::NoStructure);
+        }
+        if let Some(kind) = kinds.iter().find(|kind| !method.structures.contains(kind)) {
+            let known = method.structures.iter().map(|kind| kind.name()).collect();
+            return refuse("structure", kind.name().to_owned(), known);
+        }
+        let allocations = Allocation::of(kinds[0]);
+        if !allocations.contains(&self.allocation) {
+            let known = allocations.iter().map(|known| known.name()).collect();
+            return refuse("allocation", self.allocation.name().to_owned(), known);
+        }
+        Ok(self)
+    }
+}
+
+impl fmt::Display for PruneConfig {
+    /// In few words: `minitron (ffn 1024, kv-groups 2)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}", self.criterion, self.structure)?;
+        if self.allocation != Allocation::default() {
+            write!(f, ", {}", self.allocation.name())?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl Allocation {
+    /// The name in configs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Uniform => "uniform",
+            Self::Global => "global",
         }
     }
 
-    /// Parts that stay of `n`: all but `floor(n * sparsity)`, and at least one of them.
-    pub fn kept(self, n: usize) -> usize {
-        // Written 0.29, a share of 100 comes out as 28.999..96; the nudge makes it 29.
-        let removed = (n as f64).mul_add(self.0, 1e-9).floor();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in [0, n]")]
-        let removed = removed as usize;
-        n - removed.min(n.saturating_sub(1))
+    /// Those that a structure can take. A pattern is the same in every row, and parts of two layers do not compare.
+    pub const fn of(kind: StructureKind) -> &'static [Self] {
+        match kind {
+            StructureKind::Weights => &[Self::Uniform, Self::Global],
+            StructureKind::Pattern | StructureKind::Parts(_) => &[Self::Uniform],
+        }
     }
 }
 
-impl TryFrom<f64> for Sparsity {
-    type Error = PruneError;
-
-    fn try_from(sparsity: f64) -> Result<Self, PruneError> {
-        Self::new(sparsity)
+impl Update {
+    /// The name in configs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+        }
     }
 }
 
-impl From<Sparsity> for f64 {
-    fn from(sparsity: Sparsity) -> Self {
-        sparsity.0
-    }
+/// A config as it stands in a file. What has its default is not written, so that a new option moves no hash.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(with = "criterion::written")]
+    criterion: Criterion,
+    structure: WrittenStructure,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keep: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sparsity: Option<Sparsity>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    allocation: Allocation,
+    #[serde(default, skip_serializing_if = "is_default")]
+    update: Update,
+}
+
+/// A name whose amount stands beside it, or a table of names and amounts.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged, expecting = "structure must be a name, or a table of parts and how many stay")]
+enum WrittenStructure {
+    Name(String),
+    Table(BTreeMap<String, Amount>),
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl TryFrom<Written> for PruneConfig {
     type Error = PruneError;
 
     fn try_from(written: Written) -> Result<Self, PruneError> {
-        Ok(match written {
-            Written::BlockInfluence { keep_layers } => Self::BlockInfluence { keep_layers },
-            Written::MinitronFfn { keep_ffn, sparsity } => {
-                Self::MinitronFfn { width: Width::from_fields(keep_ffn, sparsity)? }
-            }
-            Written::MinitronKvGroups { keep_groups } => Self::MinitronKvGroups { keep_groups },
-            Written::MinitronWidth { keep_ffn, sparsity, keep_groups } => {
-                Self::MinitronWidth { width: Width::from_fields(keep_ffn, sparsity)?, keep_groups }
-            }
-        })
+        let Written { criterion, structure, keep, sparsity, allocation, update } = written;
+        let structure = structure.with(keep, sparsity)?;
+        Self { structure, criterion, allocation, update }.checked()
     }
 }
 
 impl From<PruneConfig> for Written {
     fn from(config: PruneConfig) -> Self {
-        match config {
-            PruneConfig::BlockInfluence { keep_layers } => Self::BlockInfluence { keep_layers },
-            PruneConfig::MinitronFfn { width } => {
-                let (keep_ffn, sparsity) = width.fields();
-                Self::MinitronFfn { keep_ffn, sparsity }
+        let PruneConfig { structure, criterion, allocation, update } = config;
+        let (structure, sparsity) = match structure {
+            Structure::Weights(sparsity) => {
+                (WrittenStructure::Name("weights".to_owned()), Some(sparsity))
             }
-            PruneConfig::MinitronKvGroups { keep_groups } => Self::MinitronKvGroups { keep_groups },
-            PruneConfig::MinitronWidth { width, keep_groups } => {
-                let (keep_ffn, sparsity) = width.fields();
-                Self::MinitronWidth { keep_ffn, sparsity, keep_groups }
+            Structure::Pattern(pattern) => (WrittenStructure::Name(pattern.to_string()), None),
+            Structure::Parts(amounts) => {
+                let key = |axis: Axis| axis.name().replace('-', "_");
+                let table = amounts.into_iter().map(|(axis, amount)| (key(axis), amount));
+                (WrittenStructure::Table(table.collect()), None)
+            }
+        };
+        Self { criterion, structure, keep: None, sparsity, allocation, update }
+    }
+}
+
+impl WrittenStructure {
+    /// Joins it with the amounts beside it.
+    fn with(
+        self,
+        keep: Option<usize>,
+        sparsity: Option<Sparsity>,
+    ) -> Result<Structure, PruneError> {
+        match self {
+            Self::Table(table) => {
+                no_amount("a table", keep, sparsity)?;
+                let part =
+                    |(name, amount): (String, Amount)| Ok::<_, PruneError>((axis(&name)?, amount));
+                Ok(Structure::Parts(table.into_iter().map(part).collect::<Result<_, _>>()?))
+            }
+            Self::Name(name) if name == "weights" => match (keep, sparsity) {
+                (None, Some(sparsity)) => Ok(Structure::Weights(sparsity)),
+                _ => Err(PruneError::Amount { structure: name, expected: "sparsity" }),
+            },
+            Self::Name(name) if name.contains(':') => {
+                let pattern = name.parse()?;
+                no_amount(&name, keep, sparsity)?;
+                Ok(Structure::Pattern(pattern))
+            }
+            Self::Name(name) => {
+                let axis = axis(&name)?;
+                let amount = match (keep, sparsity) {
+                    (Some(keep), None) => Amount::Keep(keep),
+                    (None, Some(sparsity)) => Amount::Share { sparsity },
+                    _ => {
+                        let expected = "exactly one of keep and sparsity";
+                        return Err(PruneError::Amount { structure: name, expected });
+                    }
+                };
+                Ok(Structure::Parts([(axis, amount)].into()))
             }
         }
+    }
+}
+
+fn axis(name: &str) -> Result<Axis, PruneError> {
+    let known = StructureKind::ALL.map(StructureKind::name).join(", ");
+    Axis::named(name).ok_or_else(|| PruneError::Structure { found: name.to_owned(), known })
+}
+
+fn no_amount(
+    structure: &str,
+    keep: Option<usize>,
+    sparsity: Option<Sparsity>,
+) -> Result<(), PruneError> {
+    if keep.is_none() && sparsity.is_none() {
+        return Ok(());
+    }
+    let expected = "neither keep nor sparsity";
+    Err(PruneError::Amount { structure: structure.to_owned(), expected })
+}
+
+impl std::str::FromStr for Pattern {
+    type Err = PruneError;
+
+    fn from_str(text: &str) -> Result<Self, PruneError> {
+        let number = |text: &str| text.parse().ok();
+        let pair = text.split_once(':').and_then(|(keep, of)| Some((number(keep)?, number(of)?)));
+        let known = StructureKind::ALL.map(StructureKind::name).join(", ");
+        let (keep, of) =
+            pair.ok_or_else(|| PruneError::Structure { found: text.to_owned(), known })?;
+        Self::new(keep, of)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{BlockInfluence, Magnitude, Minitron, Random};
 
-    #[track_caller]
-    fn check(json: &str, expect: &PruneConfig) {
-        let config: PruneConfig = serde_json::from_str(json).unwrap();
-        assert_eq!(&config, expect);
-        assert_eq!(serde_json::to_string(&config).unwrap(), json, "written back as read");
+    fn parts<const N: usize>(amounts: [(Axis, Amount); N]) -> Structure {
+        Structure::Parts(amounts.into())
+    }
+
+    fn share(sparsity: f64) -> Sparsity {
+        Sparsity::new(sparsity).unwrap()
     }
 
     #[track_caller]
-    fn check_refused(json: &str, message: &str) {
-        let error = serde_json::from_str::<PruneConfig>(json).unwrap_err().to_string();
+    fn check(toml: &str, json: &str, expect: &PruneConfig) {
+        let config: PruneConfig = toml::from_str(toml).unwrap();
+        assert_eq!(&config, expect);
+        assert_eq!(serde_json::to_string(&config).unwrap(), json, "written in one way");
+        assert_eq!(&serde_json::from_str::<PruneConfig>(json).unwrap(), expect, "and read back");
+    }
+
+    #[track_caller]
+    fn check_refused(toml: &str, message: &str) {
+        let error = toml::from_str::<PruneConfig>(toml).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
     }
 
     #[test]
-    fn every_method_is_read_and_written_back() {
-        let quarter = Width::Sparsity(Sparsity::new(0.25).unwrap());
+    fn parts_stand_by_name_or_in_a_table_and_are_written_as_a_table() {
+        let minitron = |structure| PruneConfig::new(Criterion::Minitron(Minitron), structure);
+        let layers = parts([(Axis::Layers, Amount::Keep(22))]);
         check(
-            r#"{"method":"block-influence","keep_layers":22}"#,
-            &PruneConfig::BlockInfluence { keep_layers: 22 },
+            "criterion = 'block-influence'\nstructure = 'layers'\nkeep = 22",
+            r#"{"criterion":"block-influence","structure":{"layers":22}}"#,
+            &PruneConfig::new(Criterion::BlockInfluence(BlockInfluence), layers).unwrap(),
         );
+        let quarter = Amount::Share { sparsity: share(0.25) };
         check(
-            r#"{"method":"minitron-ffn","keep_ffn":7}"#,
-            &PruneConfig::MinitronFfn { width: Width::Channels(7) },
+            "criterion = 'minitron'\nstructure = 'ffn'\nsparsity = 0.25",
+            r#"{"criterion":"minitron","structure":{"ffn":{"sparsity":0.25}}}"#,
+            &minitron(parts([(Axis::Ffn, quarter)])).unwrap(),
         );
+        let both = parts([(Axis::Ffn, Amount::Keep(1024)), (Axis::KvGroups, Amount::Keep(2))]);
         check(
-            r#"{"method":"minitron-ffn","sparsity":0.25}"#,
-            &PruneConfig::MinitronFfn { width: quarter },
-        );
-        check(
-            r#"{"method":"minitron-kv-groups","keep_groups":2}"#,
-            &PruneConfig::MinitronKvGroups { keep_groups: 2 },
-        );
-        check(
-            r#"{"method":"minitron-width","sparsity":0.25,"keep_groups":2}"#,
-            &PruneConfig::MinitronWidth { width: quarter, keep_groups: 2 },
+            "criterion = 'minitron'\nstructure = { ffn = 1024, kv-groups = 2 }",
+            r#"{"criterion":"minitron","structure":{"ffn":1024,"kv_groups":2}}"#,
+            &minitron(both).unwrap(),
         );
     }
 
     #[test]
-    fn an_unknown_method_is_answered_with_the_known_ones() {
-        check_refused(
-            r#"{"method":"wanda","sparsity":0.5}"#,
-            "unknown variant `wanda`, expected one of `block-influence`, `minitron-ffn`, \
-             `minitron-kv-groups`, `minitron-width`",
+    fn weights_and_patterns_keep_their_names_and_defaults_are_not_written() {
+        let weights = Structure::Weights(share(0.5));
+        let config = PruneConfig::new(Criterion::Magnitude(Magnitude), weights).unwrap();
+        check(
+            "criterion = 'magnitude'\nstructure = 'weights'\nsparsity = 0.5\nupdate = 'none'",
+            r#"{"criterion":"magnitude","structure":"weights","sparsity":0.5}"#,
+            &config,
         );
+        check(
+            "criterion = 'magnitude'\nstructure = 'weights'\nsparsity = 0.5\nallocation = 'global'",
+            r#"{"criterion":"magnitude","structure":"weights","sparsity":0.5,"allocation":"global"}"#,
+            &config.with_allocation(Allocation::Global).unwrap(),
+        );
+        let seeded = Criterion::Random(Random { seed: pycno_units::Seed(3) });
+        check(
+            "criterion = { name = 'random', seed = 3 }\nstructure = '2:4'",
+            r#"{"criterion":{"name":"random","seed":3},"structure":"2:4"}"#,
+            &PruneConfig::new(seeded, Structure::Pattern(Pattern::new(2, 4).unwrap())).unwrap(),
+        );
+        let random: PruneConfig =
+            toml::from_str("criterion = 'random'\nstructure = 'ffn'\nkeep = 3").unwrap();
+        assert_eq!(random.criterion(), Criterion::Random(Random::DEFAULT));
     }
 
     #[test]
-    fn a_wrong_config_cannot_be_read() {
-        let width = "a width is exactly one of keep_ffn and sparsity, got ";
+    fn words_that_do_not_go_together_are_refused_with_those_that_do() {
         check_refused(
-            r#"{"method":"minitron-ffn","keep_ffn":7,"sparsity":0.5}"#,
-            &format!("{width}both"),
-        );
-        check_refused(r#"{"method":"minitron-ffn"}"#, &format!("{width}neither"));
-        check_refused(
-            r#"{"method":"minitron-ffn","sparsity":1.5}"#,
-            "sparsity must lie in [0, 1), got 1.5",
+            "criterion = 'block-influence'\nstructure = 'weights'\nsparsity = 0.5",
+            "structure of criterion block-influence must be one of layers, got weights",
         );
         check_refused(
-            r#"{"method":"block-influence","keep_layers":3,"keep":1}"#,
-            "unknown field `keep`",
+            "criterion = 'minitron'\nstructure = { ffn = 3, layers = 2 }",
+            "structure of criterion minitron must be one of ffn, kv-groups, got layers",
         );
-        check_refused(r#"{"method":"block-influence"}"#, "missing field `keep_layers`");
-        check_refused(r#"{"keep_layers":3}"#, "missing field `method`");
-        check_refused(r#"{"method":"block-influence","keep_layers":-1}"#, "invalid value");
+        check_refused(
+            "criterion = 'magnitude'\nstructure = '2:4'\nallocation = 'global'",
+            "allocation of criterion magnitude must be one of uniform, got global",
+        );
+        check_refused(
+            "criterion = 'wanda'\nstructure = '2:4'",
+            "unknown variant `wanda`, expected one of `block-influence`, `magnitude`, `minitron`, `random`",
+        );
+        check_refused(
+            "criterion = { name = 'random', sed = 3 }\nstructure = '2:4'",
+            "unknown field `sed`, expected `seed`",
+        );
+        check_refused(
+            "criterion = { name = 'magnitude', seed = 3 }\nstructure = '2:4'",
+            "Magnitude",
+        );
+        check_refused("criterion = 3\nstructure = '2:4'", "criterion must be a name, or a table");
     }
 
     #[test]
-    fn a_sparsity_lies_in_zero_to_one() {
-        let fits = |x: f64| Sparsity::new(x).is_ok();
-        assert!(fits(0.0) && fits(0.999));
-        assert!(!fits(1.0) && !fits(-0.1) && !fits(f64::NAN) && !fits(f64::INFINITY));
-        let error = Sparsity::new(f64::NAN).unwrap_err();
-        assert_eq!(error.to_string(), "sparsity must lie in [0, 1), got NaN");
-    }
-
-    #[test]
-    fn a_sparsity_removes_the_floor_of_its_share_and_never_all() {
-        let kept = |sparsity: f64, n: usize| Sparsity::new(sparsity).unwrap().kept(n);
-        assert_eq!(kept(0.25, 5632), 4224);
-        assert_eq!(kept(0.29, 100), 71);
-        assert_eq!(kept(0.5, 3), 2);
-        assert_eq!(kept(0.0, 8), 8);
-        assert_eq!(kept(1.0 - 1e-16, 8), 1);
+    fn a_structure_says_how_much_and_only_what_it_takes() {
+        let refused = |rest: &str, message: &str| {
+            check_refused(&format!("criterion = 'random'\nstructure = {rest}"), message);
+        };
+        let known = "structure must be one of weights, keep:of, ffn, kv-groups, layers, got ";
+        refused("'heads'\nkeep = 2", &format!("{known}heads"));
+        refused("{ heads = 2 }", &format!("{known}heads"));
+        refused("'2:x'", &format!("{known}2:x"));
+        refused("{}", "at least one kind of part");
+        refused("3", "structure must be a name, or a table");
+        refused("'0:4'", "weights of 4 must lie in [1, 4], got 0");
+        refused("'5:4'", "weights of 4 must lie in [1, 4], got 5");
+        refused("'weights'", "structure weights goes with sparsity");
+        refused("'weights'\nkeep = 4", "structure weights goes with sparsity");
+        refused("'ffn'", "structure ffn goes with exactly one of keep and sparsity");
+        refused("'ffn'\nkeep = 1\nsparsity = 0.5", "exactly one of keep and sparsity");
+        refused("'2:4'\nsparsity = 0.5", "structure 2:4 goes with neither keep nor sparsity");
+        refused("{ ffn = 2 }\nkeep = 2", "a table goes with neither keep nor sparsity");
+        refused("'weights'\nsparsity = 1.5", "sparsity must lie in [0, 1), got 1.5");
+        refused("'ffn'\nkeep = -1", "invalid value");
+        refused("'ffn'\nkeep = 2\nwidth = 1", "unknown field `width`");
     }
 }

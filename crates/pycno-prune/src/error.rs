@@ -2,6 +2,8 @@
 
 use pycno_model::ModelError;
 
+use crate::Axis;
+
 /// A pruning request, a document or a measurement that breaks a rule.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -12,11 +14,62 @@ pub enum PruneError {
         /// The value found.
         sparsity: f64,
     },
-    /// An FFN width stated twice or not at all.
-    #[error("a width is exactly one of keep_ffn and sparsity, got {found}")]
-    Width {
-        /// `both` or `neither`.
-        found: &'static str,
+    /// A structure that is none.
+    #[error("structure must be one of {known}, got {found}")]
+    Structure {
+        /// What was found.
+        found: String,
+        /// Those there are.
+        known: String,
+    },
+    /// A table of parts that names none.
+    #[error("structure must name at least one kind of part, got an empty table")]
+    NoStructure,
+    /// An amount that a structure does not take, or lacks.
+    #[error("structure {structure} goes with {expected}")]
+    Amount {
+        /// The structure.
+        structure: String,
+        /// What stands beside it.
+        expected: &'static str,
+    },
+    /// Words of a config that do not go together.
+    #[error("{word} of criterion {criterion} must be one of {known}, got {found}")]
+    Combination {
+        /// The criterion.
+        criterion: &'static str,
+        /// `structure` or `allocation`.
+        word: &'static str,
+        /// What was asked for.
+        found: String,
+        /// What goes with the criterion.
+        known: String,
+    },
+    /// Importances that are not one number for each part.
+    #[error("importances of the {axis} must be {expected}, got {found}")]
+    Ranking {
+        /// The parts.
+        axis: Axis,
+        /// How many by place, or the rule.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// A plan of a layer that lists what is not within a block.
+    #[error("a plan of layer {layer_idx} lists parts of a block, got {axis}")]
+    NoPartOfABlock {
+        /// What it lists.
+        axis: Axis,
+        /// The layer, 0-based.
+        layer_idx: usize,
+    },
+    /// A weight that is `NaN` or infinite and so has no rank.
+    #[error("weights of {tensor} must be finite, got {value}")]
+    NotFiniteWeight {
+        /// The tensor.
+        tensor: String,
+        /// The first offender.
+        value: f32,
     },
     /// A number of parts to keep that is 0 or more than there are.
     #[error("{field} must lie in [1, {available}], got {keep}")]
@@ -81,6 +134,12 @@ pub enum PruneError {
         expected: String,
         /// What the statistics say.
         found: String,
+    },
+    /// A calibration that could not be measured.
+    #[error("cannot measure what the criterion needs")]
+    Calibration {
+        /// What kept it from being measured.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Sums in a statistics document that no pass could have left.
     #[error("statistics of layer {layer_idx} must have {expected}, got {found}")]

@@ -1,11 +1,14 @@
 //! Which checkpoint this is, as one hash.
 
-use pycno_model::{Checkpoint, HostTensor};
+use std::collections::BTreeMap;
+
+use pycno_model::{Checkpoint, HostTensor, Mask, Masks};
 use rayon::prelude::*;
 
 use crate::document;
 
-/// The BLAKE3 hash of spec, tensor names, shapes and values, in hex; files and config do not count.
+/// The BLAKE3 hash of spec, tensor names, shapes and values, and masks if it has any, in hex; files and config do not
+/// count.
 ///
 /// Values are hashed as little-endian `f32`, so that a checkpoint has one fingerprint whatever
 /// precision or file it came from.
@@ -15,7 +18,17 @@ pub fn fingerprint(checkpoint: &Checkpoint) -> String {
         .par_iter()
         .map(|(id, tensor)| (id.to_string(), tensor.shape(), values(tensor)))
         .collect();
-    document::hash(&(&checkpoint.spec, tensors))
+    if checkpoint.masks.is_empty() {
+        document::hash(&(&checkpoint.spec, tensors))
+    } else {
+        document::hash(&(&checkpoint.spec, tensors, by_name(&checkpoint.masks)))
+    }
+}
+
+/// Masks as JSON can hold them.
+pub(crate) fn by_name(masks: &Masks) -> BTreeMap<String, String> {
+    let hash = |mask: &Mask| blake3::hash(mask.bits()).to_hex().to_string();
+    masks.iter().map(|(id, mask)| (id.to_string(), hash(mask))).collect()
 }
 
 fn values(tensor: &HostTensor) -> String {

@@ -116,9 +116,7 @@ pub(crate) fn checkpoint(spec: &ModelSpec, seed: u64) -> Checkpoint {
         let around = if is_gain && !spec.norm.unit_offset { 1.0 } else { 0.0 };
         (id, HostTensor::new(shape, (0..len).map(|_| around + bits.uniform()).collect()))
     });
-    let tensors = tensors.collect();
-    let (files, config) = (std::collections::BTreeMap::new(), serde_json::Map::new());
-    Checkpoint { spec: spec.clone(), tensors, files, config }
+    Checkpoint::new(spec.clone(), tensors.collect())
 }
 
 /// Replaces a tensor's values by what `f` makes of index and value.

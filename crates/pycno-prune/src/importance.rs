@@ -1,20 +1,29 @@
-//! What rules say about parts, and the one place where a ranking becomes a choice.
+//! What criteria say about parts, and the one place where a ranking becomes a choice.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The importances a step ranked by; empty where it did not rank that kind of part.
+use crate::Axis;
+
+/// The importances a step ranked by; an axis it did not rank is absent.
+///
+/// An axis has one list per place where its parts compare with one another: [`Axis::Layers`] a single list with
+/// a number per layer, the others a list per layer with a number per part.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Importance {
-    /// One number per layer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub blocks: Vec<f64>,
-    /// One number per FFN channel, by layer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ffn: Vec<Vec<f64>>,
-    /// One number per key/value group, by layer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub kv_groups: Vec<Vec<f64>>,
+#[serde(transparent)]
+pub struct Importance(pub BTreeMap<Axis, Vec<Vec<f64>>>);
+
+impl Importance {
+    /// Importances along one axis.
+    pub fn along(axis: Axis, lists: Vec<Vec<f64>>) -> Self {
+        Self(BTreeMap::from([(axis, lists)]))
+    }
+
+    /// The lists of an axis; none if it was not ranked.
+    pub fn of(&self, axis: Axis) -> &[Vec<f64>] {
+        self.0.get(&axis).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// The `keep` most important indices, ascending. Of equals the lower index goes first.

@@ -1,17 +1,18 @@
-//! A pruning decision as data: what each layer keeps, who decided, and on which numbers.
+//! A pruning decision as data: what stays along each axis, who decided, and on which numbers.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use pycno_model::{ModelSpec, ParamCounts};
+use pycno_model::{LayerSpec, ModelSpec, ParamCounts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Importance, PruneConfig, PruneError,
+    Amount, Axis, Importance, PruneConfig, PruneError,
     document::{self, Kind},
+    importance::most_important,
 };
 
 /// Version of [`PrunePlan`] as a document.
-pub const PLAN_FORMAT: u32 = 2;
+pub const PLAN_FORMAT: u32 = 3;
 
 const KIND: Kind = Kind { document: "plan", format: PLAN_FORMAT };
 
@@ -30,7 +31,7 @@ pub struct PrunePlan {
     pub layers: Vec<LayerPlan>,
 }
 
-/// One method's decision.
+/// One pruning's decision.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanStep {
@@ -38,22 +39,24 @@ pub struct PlanStep {
     pub config: PruneConfig,
     /// Fingerprint of the checkpoint that was rated; its indices are those of `importance`.
     pub source: String,
-    /// Hash of the statistics.
-    pub statistics: String,
-    /// What the decision was taken by.
+    /// Hash of the statistics; `None` if the criterion needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<String>,
+    /// What the decision was taken by; empty where single weights went.
     pub importance: Importance,
+    /// Hash of the masks where single weights went; they are beside the student's weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masks: Option<String>,
 }
 
 /// What stays of one layer.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
 pub struct LayerPlan {
     /// The layer's index in the source.
     pub layer_idx: usize,
-    /// Key/value heads that stay, each with the query heads it serves.
-    pub kv_groups: Vec<usize>,
-    /// FFN channels that stay.
-    pub ffn: Vec<usize>,
+    /// The parts that stay along each axis within the block; an axis that is absent stays whole.
+    #[serde(flatten)]
+    pub kept: BTreeMap<Axis, Vec<usize>>,
 }
 
 /// Parameters before and after.
@@ -65,23 +68,49 @@ pub struct SizeChange {
     pub after: ParamCounts,
 }
 
-/// A list of kept indices, for error messages.
+/// A list of kept indices, for error messages: along an axis, of a layer unless it lists layers.
 #[derive(Clone, Copy)]
-enum List {
-    Layers,
-    KvGroups(usize),
-    Ffn(usize),
-}
+struct List(Axis, usize);
 
 impl PrunePlan {
     /// The plan that removes nothing.
     pub fn keep_all(spec: &ModelSpec, source: String) -> Self {
-        let layers = spec.layers.iter().enumerate().map(|(layer_idx, layer)| LayerPlan {
-            layer_idx,
-            kv_groups: (0..layer.n_kv_heads()).collect(),
-            ffn: (0..layer.d_ffn()).collect(),
-        });
-        Self { format: KIND.format, source, steps: Vec::new(), layers: layers.collect() }
+        let whole = |layer_idx| LayerPlan { layer_idx, kept: BTreeMap::new() };
+        let layers = (0..spec.layers.len()).map(whole).collect();
+        Self { format: KIND.format, source, steps: Vec::new(), layers }
+    }
+
+    /// The plan that keeps the most important parts along every axis asked for, by importances from anywhere.
+    ///
+    /// # Errors
+    ///
+    /// [`PruneError::Keep`] if it keeps no part of a place or more than there are, [`PruneError::Ranking`] unless
+    /// there is an importance, and a number, for every part.
+    pub fn by_importance(
+        spec: &ModelSpec,
+        source: String,
+        amounts: &BTreeMap<Axis, Amount>,
+        importance: &Importance,
+    ) -> Result<Self, PruneError> {
+        let mut plan = Self::keep_all(spec, source);
+        for (axis, amount) in amounts {
+            let lists = importance.of(*axis);
+            check_ranking(*axis, spec, lists)?;
+            let kept = amount.kept_along(*axis, spec)?.into_iter().zip(lists);
+            plan.keep(*axis, kept.map(|(keep, list)| most_important(list, keep)).collect());
+        }
+        Ok(plan)
+    }
+
+    /// Keeps so much along an axis; lists are by place in the source, as [`Axis::available`].
+    fn keep(&mut self, axis: Axis, mut lists: Vec<Vec<usize>>) {
+        if axis == Axis::Layers {
+            self.layers.retain(|layer| lists[0].contains(&layer.layer_idx));
+        } else {
+            for layer in &mut self.layers {
+                layer.kept.insert(axis, std::mem::take(&mut lists[layer.layer_idx]));
+            }
+        }
     }
 
     /// Reads a plan that applies to models of this shape.
@@ -110,16 +139,12 @@ impl PrunePlan {
     /// # Errors
     ///
     /// [`PruneError::Format`]; [`PruneError::NothingKept`], [`PruneError::IndexRange`] or
-    /// [`PruneError::IndexOrder`] naming the list.
+    /// [`PruneError::IndexOrder`] naming the list; [`PruneError::NoPartOfABlock`].
     pub fn check(&self, spec: &ModelSpec) -> Result<(), PruneError> {
         KIND.expect(self.format)?;
         let layers: Vec<usize> = self.layers.iter().map(|layer| layer.layer_idx).collect();
-        List::Layers.check(&layers, spec.layers.len())?;
-        self.layers.iter().try_for_each(|layer| {
-            let shape = spec.layers[layer.layer_idx];
-            List::KvGroups(layer.layer_idx).check(&layer.kv_groups, shape.n_kv_heads())?;
-            List::Ffn(layer.layer_idx).check(&layer.ffn, shape.d_ffn())
-        })
+        List(Axis::Layers, 0).check(&layers, spec.layers.len())?;
+        self.layers.iter().try_for_each(|layer| layer.check(&spec.layers[layer.layer_idx]))
     }
 
     /// The shape that is left: `k' = k - r` key/value heads of `h' = (h / k) k'` query heads.
@@ -130,8 +155,10 @@ impl PrunePlan {
     pub fn spec_after(&self, spec: &ModelSpec) -> Result<ModelSpec, PruneError> {
         self.check(spec)?;
         let layers = self.layers.iter().map(|layer| {
-            let shape = spec.layers[layer.layer_idx];
-            shape.with_kv_heads(layer.kv_groups.len()).with_d_ffn(layer.ffn.len())
+            let resized = |shape: LayerSpec, (axis, kept): (&Axis, &Vec<usize>)| {
+                axis.resized(shape, kept.len())
+            };
+            layer.kept.iter().fold(spec.layers[layer.layer_idx], resized)
         });
         Ok(ModelSpec { layers: layers.collect(), ..spec.clone() })
     }
@@ -147,6 +174,41 @@ impl PrunePlan {
     }
 }
 
+/// An importance for every part there is, each a number.
+fn check_ranking(axis: Axis, spec: &ModelSpec, lists: &[Vec<f64>]) -> Result<(), PruneError> {
+    let expected = axis.available(spec);
+    let found: Vec<usize> = lists.iter().map(Vec::len).collect();
+    if expected != found {
+        let (expected, found) = (format!("{expected:?} of them"), format!("{found:?}"));
+        return Err(PruneError::Ranking { axis, expected, found });
+    }
+    if lists.iter().flatten().any(|importance| importance.is_nan()) {
+        let (expected, found) = ("numbers only".to_owned(), "NaN".to_owned());
+        return Err(PruneError::Ranking { axis, expected, found });
+    }
+    Ok(())
+}
+
+impl LayerPlan {
+    fn check(&self, shape: &LayerSpec) -> Result<(), PruneError> {
+        self.kept.iter().try_for_each(|(axis, kept)| {
+            if !Axis::IN_BLOCK.contains(axis) {
+                return Err(PruneError::NoPartOfABlock { axis: *axis, layer_idx: self.layer_idx });
+            }
+            List(*axis, self.layer_idx).check(kept, axis.in_block(shape))
+        })
+    }
+
+    /// What this plan and then, on what it leaves, `inner` keep along an axis; `None` for all of it.
+    fn then(&self, axis: Axis, inner: &Self) -> Result<Option<Vec<usize>>, PruneError> {
+        let list = List(axis, inner.layer_idx);
+        Ok(match (self.kept.get(&axis), inner.kept.get(&axis)) {
+            (Some(outer), Some(inner)) => Some(list.pick(outer, inner)?),
+            (outer, inner) => outer.or(inner).cloned(),
+        })
+    }
+}
+
 /// The plan that does what `first` and then `second` do, in indices of the first one's source.
 ///
 /// # Errors
@@ -154,14 +216,12 @@ impl PrunePlan {
 /// [`PruneError::IndexRange`] if `second` keeps what `first` leaves none of.
 pub fn compose(first: &PrunePlan, second: &PrunePlan) -> Result<PrunePlan, PruneError> {
     let layers = second.layers.iter().map(|inner| {
-        let outer = List::Layers.get(&first.layers, inner.layer_idx)?;
-        let groups = List::KvGroups(inner.layer_idx);
-        let ffn = List::Ffn(inner.layer_idx);
-        Ok(LayerPlan {
-            layer_idx: outer.layer_idx,
-            kv_groups: groups.pick(&outer.kv_groups, &inner.kv_groups)?,
-            ffn: ffn.pick(&outer.ffn, &inner.ffn)?,
-        })
+        let outer = List(Axis::Layers, 0).get(&first.layers, inner.layer_idx)?;
+        let axes = Axis::IN_BLOCK.into_iter().filter_map(|axis| {
+            let kept = outer.then(axis, inner).transpose()?;
+            Some(kept.map(|kept| (axis, kept)))
+        });
+        Ok(LayerPlan { layer_idx: outer.layer_idx, kept: axes.collect::<Result<_, PruneError>>()? })
     });
     Ok(PrunePlan {
         format: KIND.format,
@@ -204,9 +264,8 @@ impl List {
 impl fmt::Display for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Layers => write!(f, "layers"),
-            Self::KvGroups(layer_idx) => write!(f, "key/value groups of layer {layer_idx}"),
-            Self::Ffn(layer_idx) => write!(f, "FFN channels of layer {layer_idx}"),
+            Self(Axis::Layers, _) => write!(f, "{}", Axis::Layers),
+            Self(axis, layer_idx) => write!(f, "{axis} of layer {layer_idx}"),
         }
     }
 }
@@ -216,7 +275,10 @@ mod tests {
     use pycno_units::ParamCount;
 
     use super::*;
-    use crate::fixture::{self, Shape};
+    use crate::{
+        BlockInfluence, Criterion, Structure,
+        fixture::{self, Shape},
+    };
 
     fn spec() -> ModelSpec {
         Shape::default().spec()
@@ -225,15 +287,21 @@ mod tests {
     fn some_plan() -> PrunePlan {
         let mut plan = PrunePlan::keep_all(&spec(), "weights".to_owned());
         plan.layers.remove(1);
-        plan.layers[0].ffn = vec![0, 2, 6];
-        plan.layers[1].kv_groups = vec![1];
+        plan.layers[0].kept.insert(Axis::Ffn, vec![0, 2, 6]);
+        plan.layers[1].kept.insert(Axis::KvGroups, vec![1]);
+        let two = Structure::Parts([(Axis::Layers, Amount::Keep(2))].into());
         plan.steps.push(PlanStep {
-            config: PruneConfig::BlockInfluence { keep_layers: 2 },
+            config: PruneConfig::new(Criterion::BlockInfluence(BlockInfluence), two).unwrap(),
             source: "weights".to_owned(),
-            statistics: "sums".to_owned(),
-            importance: Importance { blocks: vec![0.3, 0.1, 1.0 / 3.0], ..Importance::default() },
+            statistics: Some("sums".to_owned()),
+            importance: Importance::along(Axis::Layers, vec![vec![0.3, 0.1, 1.0 / 3.0]]),
+            masks: None,
         });
         plan
+    }
+
+    fn set(plan: &mut PrunePlan, layer: usize, axis: Axis, kept: &[usize]) {
+        plan.layers[layer].kept.insert(axis, kept.to_vec());
     }
 
     #[track_caller]
@@ -259,11 +327,11 @@ mod tests {
             "indices of the layers must lie below 3, got 3",
         );
         check_refused(
-            |plan| plan.layers[0].ffn[2] = 7,
+            |plan| set(plan, 0, Axis::Ffn, &[0, 2, 7]),
             "indices of the FFN channels of layer 0 must lie below 7, got 7",
         );
         check_refused(
-            |plan| plan.layers[1].kv_groups = vec![0, 2],
+            |plan| set(plan, 1, Axis::KvGroups, &[0, 2]),
             "indices of the key/value groups of layer 2 must lie below 2, got 2",
         );
         check_refused(
@@ -271,7 +339,7 @@ mod tests {
             "indices of the layers must be strictly ascending, got 0 after 2",
         );
         check_refused(
-            |plan| plan.layers[0].ffn = vec![1, 1, 2],
+            |plan| set(plan, 0, Axis::Ffn, &[1, 1, 2]),
             "indices of the FFN channels of layer 0 must be strictly ascending, got 1 after 1",
         );
         check_refused(
@@ -279,10 +347,10 @@ mod tests {
             "a plan must keep at least one of the layers, got none",
         );
         check_refused(
-            |plan| plan.layers[0].kv_groups.clear(),
+            |plan| set(plan, 0, Axis::KvGroups, &[]),
             "a plan must keep at least one of the key/value groups of layer 0, got none",
         );
-        check_refused(|plan| plan.format = 1, "plan must have format 2, got 1");
+        check_refused(|plan| plan.format = 1, "plan must have format 3, got 1");
     }
 
     #[test]
@@ -301,6 +369,39 @@ mod tests {
         assert!(refused("{}"));
     }
 
+    fn part(layer_idx: usize, kept: &[(Axis, &[usize])]) -> LayerPlan {
+        let kept = kept.iter().map(|(axis, kept)| (*axis, kept.to_vec())).collect();
+        LayerPlan { layer_idx, kept }
+    }
+
+    #[test]
+    fn an_axis_left_out_stays_whole_through_composition() {
+        let whole = PrunePlan::keep_all(&spec(), "weights".to_owned());
+        assert_eq!(whole.spec_after(&spec()).unwrap(), spec());
+        let plan = some_plan();
+        assert_eq!(compose(&whole, &plan).unwrap().layers, plan.layers);
+        let after = PrunePlan::keep_all(&plan.spec_after(&spec()).unwrap(), String::new());
+        assert_eq!(compose(&plan, &after).unwrap().layers, plan.layers);
+    }
+
+    #[test]
+    fn importances_of_ones_own_make_a_plan() {
+        let amounts = [(Axis::Layers, Amount::Keep(2)), (Axis::Ffn, Amount::Keep(1))].into();
+        let mut importance = Importance::along(Axis::Layers, vec![vec![1.0, 0.5, 2.0]]);
+        importance.0.insert(Axis::Ffn, vec![vec![1.0, 9.0, 3.0, 0.0, 0.0, 0.0, 0.0]; 3]);
+        let plan = PrunePlan::by_importance(&spec(), String::new(), &amounts, &importance).unwrap();
+        assert_eq!(plan.layers, [0, 2].map(|layer| part(layer, &[(Axis::Ffn, &[1])])));
+
+        let refused = |importance: &Importance| {
+            let refused = PrunePlan::by_importance(&spec(), String::new(), &amounts, importance);
+            refused.unwrap_err().to_string()
+        };
+        let few = Importance::along(Axis::Layers, vec![vec![1.0, 0.5]]);
+        assert_eq!(refused(&few), "importances of the layers must be [3] of them, got [2]");
+        let sick = Importance::along(Axis::Layers, vec![vec![1.0, f64::NAN, 0.0]]);
+        assert_eq!(refused(&sick), "importances of the layers must be numbers only, got NaN");
+    }
+
     #[test]
     fn a_composed_plan_speaks_of_the_first_ones_source() {
         let first = some_plan();
@@ -308,10 +409,11 @@ mod tests {
             format: PLAN_FORMAT,
             source: "sliced".to_owned(),
             steps: some_plan().steps,
-            layers: vec![LayerPlan { layer_idx: 1, kv_groups: vec![0], ffn: vec![3, 4] }],
+            layers: vec![part(1, &[(Axis::KvGroups, &[0]), (Axis::Ffn, &[3, 4])])],
         };
         let both = compose(&first, &second).unwrap();
-        assert_eq!(both.layers, [LayerPlan { layer_idx: 2, kv_groups: vec![1], ffn: vec![3, 4] }]);
+        let expect = part(2, &[(Axis::KvGroups, &[1]), (Axis::Ffn, &[3, 4])]);
+        assert_eq!(both.layers, [expect]);
         assert_eq!((both.source.as_str(), both.steps.len()), ("weights", 2));
         let through = second.spec_after(&first.spec_after(&spec()).unwrap()).unwrap();
         assert_eq!(both.spec_after(&spec()).unwrap(), through);
@@ -323,17 +425,17 @@ mod tests {
             let second = PrunePlan { layers: vec![layer], ..some_plan() };
             compose(&some_plan(), &second).unwrap_err().to_string()
         };
-        let part = |layer_idx, kv_groups, ffn| LayerPlan { layer_idx, kv_groups, ffn };
+        let part = |layer_idx, axis, kept: &[usize]| part(layer_idx, &[(axis, kept)]);
         assert_eq!(
-            refused(part(2, vec![0], vec![0])),
+            refused(part(2, Axis::Ffn, &[0])),
             "indices of the layers must lie below 2, got 2"
         );
         assert_eq!(
-            refused(part(1, vec![1], vec![0])),
+            refused(part(1, Axis::KvGroups, &[1])),
             "indices of the key/value groups of layer 1 must lie below 1, got 1"
         );
         assert_eq!(
-            refused(part(0, vec![0], vec![3])),
+            refused(part(0, Axis::Ffn, &[3])),
             "indices of the FFN channels of layer 0 must lie below 3, got 3"
         );
     }
@@ -355,8 +457,8 @@ mod tests {
 
     fn narrow(layers: &mut [LayerPlan], groups: usize, ffn: usize) {
         for layer in layers {
-            layer.kv_groups.truncate(groups);
-            layer.ffn.truncate(ffn);
+            layer.kept.insert(Axis::KvGroups, (0..groups).collect());
+            layer.kept.insert(Axis::Ffn, (0..ffn).collect());
         }
     }
 

@@ -1,19 +1,19 @@
-//! Applying a plan: [`slice()`] takes parts out, [`mask`] silences them at full shape. Both give the same
+//! Applying a plan: [`slice()`] takes parts out, [`mask`] zeroes them at full shape. Both give the same
 //! function, which is the test of every move.
 //!
 //! A part leaves with all that is coupled to it: an FFN channel is a row of gate and up and a column of
 //! down, a key/value group is `d_head` rows of k and v and the rows of q and columns of o of the query
-//! heads it serves, a layer is the whole block. Biases go with their rows.
+//! heads it serves, a layer is the whole block. Biases go with their rows, masks of single weights with both.
 //!
 //! Tokenizer files travel along. `config` still says the old sizes: whoever writes the checkpoint to
 //! disk builds those keys from `spec`.
 
 use std::collections::BTreeMap;
 
-use pycno_model::{Checkpoint, Dim, HostTensor, LayerSpec, TensorId};
+use pycno_model::{Checkpoint, HostTensor, LayerSpec, Mask, TensorId};
 use rayon::prelude::*;
 
-use crate::{LayerPlan, PruneError, PrunePlan};
+use crate::{Axis, LayerPlan, PruneError, PrunePlan};
 
 /// Makes the smaller model: kept layers renumbered from 0, kept rows and columns in their order.
 /// Tensors a plan leaves whole share their data with the source.
@@ -25,15 +25,19 @@ use crate::{LayerPlan, PruneError, PrunePlan};
 pub fn slice(checkpoint: &Checkpoint, plan: &PrunePlan) -> Result<Checkpoint, PruneError> {
     checkpoint.check()?;
     let spec = plan.spec_after(&checkpoint.spec)?;
-    let kept = kept_layers(checkpoint, plan);
+    let kept = Kept::of(checkpoint, plan);
     let tensors = checkpoint.tensors.par_iter().filter_map(|(id, tensor)| {
-        let Some(layer_idx) = id.layer else { return Some((*id, tensor.clone())) };
-        let layer = kept.get(&layer_idx)?;
-        let cut = |tensor: HostTensor, (axis, kept): (Axis, &[usize])| take(&tensor, axis, kept);
-        let sliced = layer.cuts(*id).into_iter().fold(tensor.clone(), cut);
-        Some((id.in_layer(layer.new_idx), sliced))
+        Some((kept.renumbered(*id)?, take(tensor, &kept.cuts(*id, tensor.shape()))))
     });
-    Ok(Checkpoint { tensors: tensors.collect(), spec, ..checkpoint.clone() })
+    let masks = checkpoint.masks.par_iter().filter_map(|(id, mask)| {
+        Some((kept.renumbered(*id)?, take_mask(mask, &kept.cuts(*id, &mask.shape()))))
+    });
+    Ok(Checkpoint {
+        tensors: tensors.collect(),
+        masks: masks.collect(),
+        spec,
+        ..checkpoint.clone()
+    })
 }
 
 /// Makes the model of full shape that computes what the sliced one does: removed channels and groups
@@ -45,74 +49,58 @@ pub fn slice(checkpoint: &Checkpoint, plan: &PrunePlan) -> Result<Checkpoint, Pr
 pub fn mask(checkpoint: &Checkpoint, plan: &PrunePlan) -> Result<Checkpoint, PruneError> {
     checkpoint.check()?;
     plan.check(&checkpoint.spec)?;
-    let kept = kept_layers(checkpoint, plan);
+    let kept = Kept::of(checkpoint, plan);
     let tensors = checkpoint.tensors.par_iter().map(|(id, tensor)| {
-        let masked = match id.layer.map(|layer_idx| kept.get(&layer_idx)) {
+        let masked = match kept.renumbered(*id) {
+            Some(_) => zero(tensor, &kept.cuts(*id, tensor.shape())),
+            None if id.info().is_some_and(|info| info.writes_residual) => zeros(tensor),
             None => tensor.clone(),
-            Some(Some(layer)) => {
-                let cut =
-                    |tensor: HostTensor, (axis, kept): (Axis, &[usize])| zero(&tensor, axis, kept);
-                layer.cuts(*id).into_iter().fold(tensor.clone(), cut)
-            }
-            Some(None) if id.info().is_some_and(|info| info.writes_residual) => zeros(tensor),
-            Some(None) => tensor.clone(),
         };
         (*id, masked)
     });
     Ok(Checkpoint { tensors: tensors.collect(), ..checkpoint.clone() })
 }
 
-#[derive(Clone, Copy)]
-enum Axis {
+#[derive(Clone, Copy, Debug)]
+enum Side {
     Rows,
     Columns,
 }
 
-/// Rows and columns that stay, by what they count.
-struct KeptLayer {
-    new_idx: usize,
-    query: Vec<usize>,
-    key_value: Vec<usize>,
-    ffn: Vec<usize>,
-}
+/// What stays of one side of a tensor.
+type Cut = (Side, Vec<usize>);
 
-fn kept_layers(checkpoint: &Checkpoint, plan: &PrunePlan) -> BTreeMap<usize, KeptLayer> {
-    let layers = plan.layers.iter().enumerate();
-    layers
-        .map(|(new_idx, layer)| {
-            let shape = checkpoint.spec.layers[layer.layer_idx];
-            (layer.layer_idx, KeptLayer::new(new_idx, layer, shape))
-        })
-        .collect()
-}
+/// The layers that stay by their index in the source: their new index, shape and plan.
+struct Kept<'a>(BTreeMap<usize, (usize, LayerSpec, &'a LayerPlan)>);
 
-impl KeptLayer {
-    fn new(new_idx: usize, plan: &LayerPlan, shape: LayerSpec) -> Self {
-        let d_head = shape.d_head();
-        let rows_per_group = shape.n_heads() / shape.n_kv_heads().max(1) * d_head;
-        Self {
-            new_idx,
-            query: spans(&plan.kv_groups, rows_per_group),
-            key_value: spans(&plan.kv_groups, d_head),
-            ffn: plan.ffn.clone(),
+impl<'a> Kept<'a> {
+    fn of(checkpoint: &Checkpoint, plan: &'a PrunePlan) -> Self {
+        let layers = plan.layers.iter().enumerate().map(|(new, layer)| {
+            (layer.layer_idx, (new, checkpoint.spec.layers[layer.layer_idx], layer))
+        });
+        Self(layers.collect())
+    }
+
+    /// The tensor's place in the student; `None` if it leaves with its layer.
+    fn renumbered(&self, id: TensorId) -> Option<TensorId> {
+        match id.layer {
+            None => Some(id),
+            Some(layer) => self.0.get(&layer).map(|(new, ..)| id.in_layer(*new)),
         }
     }
 
-    /// What stays along each axis of a tensor; axes that stay whole are not listed.
-    fn cuts(&self, id: TensorId) -> Vec<(Axis, &[usize])> {
-        let Some(info) = id.info() else { return Vec::new() };
-        let axes = [(Axis::Rows, Some(info.rows)), (Axis::Columns, info.columns)];
-        axes.into_iter().filter_map(|(axis, dim)| Some((axis, self.of(dim?)?))).collect()
-    }
-
-    /// The indices that stay of what an axis counts; `None` if no plan cuts it.
-    fn of(&self, dim: Dim) -> Option<&[usize]> {
-        match dim {
-            Dim::Query => Some(&self.query),
-            Dim::KeyValue => Some(&self.key_value),
-            Dim::Ffn => Some(&self.ffn),
-            Dim::Vocab | Dim::Model | Dim::Head => None,
-        }
+    /// What stays along each side of a tensor; sides that stay whole are not listed.
+    fn cuts(&self, id: TensorId, shape: &[usize]) -> Vec<Cut> {
+        let layer = id.layer.and_then(|layer| self.0.get(&layer));
+        let (Some((_, spec, plan)), Some(info)) = (layer, id.info()) else { return Vec::new() };
+        let sides = [(Side::Rows, Some(info.rows)), (Side::Columns, info.columns)];
+        let cut = |((side, dim), extent): ((Side, Option<_>), &usize)| {
+            let axis = Axis::tiling(dim?)?;
+            let kept = plan.kept.get(&axis)?;
+            let parts = axis.in_block(spec);
+            (kept.len() < parts).then(|| (side, spans(kept, extent / parts)))
+        };
+        sides.into_iter().zip(shape).filter_map(cut).collect()
     }
 }
 
@@ -122,44 +110,61 @@ fn spans(runs: &[usize], len: usize) -> Vec<usize> {
 }
 
 /// Rows of a vector are its entries.
-fn row_len(tensor: &HostTensor) -> usize {
-    tensor.shape()[1..].iter().product()
+fn row_len(shape: &[usize]) -> usize {
+    shape[1..].iter().product()
 }
 
-fn take(tensor: &HostTensor, axis: Axis, kept: &[usize]) -> HostTensor {
-    let (data, len) = (tensor.data(), row_len(tensor));
-    let mut shape = tensor.shape().to_vec();
-    let extent = match axis {
-        Axis::Rows => &mut shape[0],
-        Axis::Columns => &mut shape[1],
-    };
-    if kept.len() == *extent {
+fn take(tensor: &HostTensor, cuts: &[Cut]) -> HostTensor {
+    if cuts.is_empty() {
         return tensor.clone();
     }
-    *extent = kept.len();
-    let taken = match axis {
-        Axis::Rows => {
-            kept.iter().flat_map(|row| &data[row * len..(row + 1) * len]).copied().collect()
-        }
-        Axis::Columns => {
-            data.chunks_exact(len).flat_map(|row| kept.iter().map(|column| row[*column])).collect()
-        }
-    };
-    HostTensor::new(shape, taken)
+    let (shape, data) = taken(tensor.shape().to_vec(), tensor.data().to_vec(), cuts);
+    HostTensor::new(shape, data)
 }
 
-fn zero(tensor: &HostTensor, axis: Axis, kept: &[usize]) -> HostTensor {
-    let len = row_len(tensor);
+fn take_mask(mask: &Mask, cuts: &[Cut]) -> Mask {
+    if cuts.is_empty() {
+        return mask.clone();
+    }
+    let (shape, kept) = taken(mask.shape().to_vec(), mask.kept(), cuts);
+    Mask::new([shape[0], shape[1]], &kept)
+}
+
+/// Shape and entries that stay, row-major.
+fn taken<T: Copy>(mut shape: Vec<usize>, mut data: Vec<T>, cuts: &[Cut]) -> (Vec<usize>, Vec<T>) {
+    for (side, kept) in cuts {
+        let len = row_len(&shape);
+        data = match side {
+            Side::Rows => {
+                shape[0] = kept.len();
+                kept.iter().flat_map(|row| &data[row * len..(row + 1) * len]).copied().collect()
+            }
+            Side::Columns => {
+                shape[1] = kept.len();
+                let rows = data.chunks_exact(len);
+                rows.flat_map(|row| kept.iter().map(|column| row[*column])).collect()
+            }
+        };
+    }
+    (shape, data)
+}
+
+fn zero(tensor: &HostTensor, cuts: &[Cut]) -> HostTensor {
+    cuts.iter().fold(tensor.clone(), |tensor, (side, kept)| zeroed(&tensor, *side, kept))
+}
+
+fn zeroed(tensor: &HostTensor, side: Side, kept: &[usize]) -> HostTensor {
+    let len = row_len(tensor.shape());
     let mut data = vec![0.0; tensor.data().len()];
     let source = tensor.data();
-    match axis {
-        Axis::Rows => {
+    match side {
+        Side::Rows => {
             for row in kept {
                 let row = row * len..(row + 1) * len;
                 data[row.clone()].copy_from_slice(&source[row]);
             }
         }
-        Axis::Columns => {
+        Side::Columns => {
             for (masked, row) in data.chunks_exact_mut(len).zip(source.chunks_exact(len)) {
                 for column in kept {
                     masked[*column] = row[*column];
@@ -187,6 +192,13 @@ mod tests {
 
     /// `f32` sums over channels in another order or with zeros between; relative to the largest logit.
     const TOLERANCE: f32 = 1e-5;
+    /// A norm after a sub-layer divides by the size of what that adds; where a few channels nearly cancel, it
+    /// enlarges their rounding.
+    const TOLERANCE_NORM_AFTER: f32 = 1e-4;
+
+    fn tolerance(shape: &Shape) -> f32 {
+        if shape.gemma { TOLERANCE_NORM_AFTER } else { TOLERANCE }
+    }
 
     /// Which parts a random plan removes.
     #[derive(Clone, Copy, Debug)]
@@ -206,11 +218,15 @@ mod tests {
             plan.layers.retain(|layer| kept.contains(&layer.layer_idx));
         }
         for layer in &mut plan.layers {
+            let shape = &spec.layers[layer.layer_idx];
+            let mut cut = |axis: Axis, bits: &mut Bits| {
+                layer.kept.insert(axis, bits.subset(axis.in_block(shape)));
+            };
             if matches!(which, Move::Ffn | Move::All) {
-                layer.ffn = bits.subset(layer.ffn.len());
+                cut(Axis::Ffn, bits);
             }
             if matches!(which, Move::KvGroups | Move::All) {
-                layer.kv_groups = bits.subset(layer.kv_groups.len());
+                cut(Axis::KvGroups, bits);
             }
         }
         plan
@@ -244,7 +260,7 @@ mod tests {
                 let masked = mask(&checkpoint, &plan).unwrap();
                 prop_assert!(masked.check().is_ok() && masked.spec == checkpoint.spec);
                 let error = error(&sliced, &masked);
-                prop_assert!(error <= TOLERANCE, "{which:?}: {error}");
+                prop_assert!(error <= tolerance(&shape), "{which:?}: {error}");
             }
         }
 
@@ -263,7 +279,7 @@ mod tests {
                 prop_assert_eq!(&stepwise.tensors, &at_once.tensors);
                 if one as usize == two as usize {
                     let error = error(&at_once, &mask(&checkpoint, &both).unwrap());
-                    prop_assert!(error <= TOLERANCE, "{one:?} then {two:?}: {error}");
+                    prop_assert!(error <= tolerance(&shape), "{one:?} then {two:?}: {error}");
                 }
             }
         }
@@ -283,10 +299,10 @@ mod tests {
     fn a_removed_part_matters_so_the_oracle_can_fail() {
         let checkpoint = fixture::checkpoint(&Shape::default().spec(), 5);
         let mut plan = PrunePlan::keep_all(&checkpoint.spec, String::new());
-        plan.layers[1].kv_groups = vec![1];
+        plan.layers[1].kept.insert(Axis::KvGroups, vec![1]);
         let sliced = slice(&checkpoint, &plan).unwrap();
         assert!(error(&sliced, &checkpoint) > 1e-3);
-        plan.layers[1].kv_groups = vec![0];
+        plan.layers[1].kept.insert(Axis::KvGroups, vec![0]);
         assert!(error(&sliced, &mask(&checkpoint, &plan).unwrap()) > 1e-3);
     }
 
@@ -332,10 +348,12 @@ mod tests {
         let check = |found: HostTensor, shape: [usize; 2], data: &[f32]| {
             assert_eq!((found.shape(), found.data()), (&shape[..], data));
         };
-        check(take(&tensor, Axis::Rows, &[1]), [1, 3], &[4.0, 5.0, 6.0]);
-        check(take(&tensor, Axis::Columns, &[0, 2]), [2, 2], &[1.0, 3.0, 4.0, 6.0]);
-        check(zero(&tensor, Axis::Rows, &[1]), [2, 3], &[0.0, 0.0, 0.0, 4.0, 5.0, 6.0]);
-        check(zero(&tensor, Axis::Columns, &[1]), [2, 3], &[0.0, 2.0, 0.0, 0.0, 5.0, 0.0]);
+        let (row, columns) = ((Side::Rows, vec![1]), (Side::Columns, vec![0, 2]));
+        check(take(&tensor, std::slice::from_ref(&row)), [1, 3], &[4.0, 5.0, 6.0]);
+        check(take(&tensor, std::slice::from_ref(&columns)), [2, 2], &[1.0, 3.0, 4.0, 6.0]);
+        check(take(&tensor, &[row.clone(), columns]), [1, 2], &[4.0, 6.0]);
+        check(zero(&tensor, &[row]), [2, 3], &[0.0, 0.0, 0.0, 4.0, 5.0, 6.0]);
+        check(zero(&tensor, &[(Side::Columns, vec![1])]), [2, 3], &[0.0, 2.0, 0.0, 0.0, 5.0, 0.0]);
         assert_eq!(spans(&[0, 2], 3), [0, 1, 2, 6, 7, 8]);
     }
 

@@ -20,6 +20,7 @@ mod error;
 mod events;
 mod finite;
 pub mod record;
+mod steps;
 mod store;
 
 /// Version of the record format written by this build.
@@ -35,4 +36,5 @@ pub use record::{
     DataUse, ModelRecord, ModelRole, ModelSizes, Provenance, Record, RulerCurve, RulerUse,
     StudyHead, TaskScore, TrainingCurve, TrainingStep, Weighing,
 };
+pub use steps::{ModelStep, Named, Remains};
 pub use store::{read, write};

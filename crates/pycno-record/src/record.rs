@@ -8,6 +8,8 @@ use pycno_density::{Comparison, Density};
 use pycno_units::{BitsPerByte, Bytes, NatsPerToken, ParamCount, Score, Seed, TokenCount};
 use serde::{Deserialize, Serialize};
 
+use crate::ModelStep;
+
 /// Everything the report shows.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +54,11 @@ pub struct Provenance {
     pub burn: String,
     /// Backend and device.
     pub device: String,
+    /// Element type of statistics, teacher and evaluation: `f32`, `f16` or `bf16`.
+    pub dtype: String,
+    /// The processor's vector extension that sums on the CPU were done with; they round differently on `avx2` and
+    /// on `avx512`.
+    pub vector_extension: String,
     /// Hash of the resolved study.
     pub config_hash: String,
     /// The resolved study, as TOML.
@@ -126,11 +133,8 @@ pub struct ModelRecord {
     pub role: ModelRole,
     /// The student it was made from; `None` for the teacher and for what comes from it directly.
     pub from: Option<String>,
-    /// Whether it was trained from scratch: then it was made from no other model.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub from_scratch: bool,
-    /// How it was made, in words: one line a stage.
-    pub made_by: Vec<String>,
+    /// How it came to be, first step first.
+    pub steps: Vec<ModelStep>,
     /// Sizes.
     pub sizes: ModelSizes,
     /// Hash of the weights.
@@ -142,6 +146,13 @@ pub struct ModelRecord {
     pub training: Option<TrainingCurve>,
     /// Density over all tasks of the ruler, and on each.
     pub weighing: Weighing,
+}
+
+impl ModelRecord {
+    /// Whether its first weights were its own: then it was made from no other model.
+    pub fn is_from_scratch(&self) -> bool {
+        matches!(self.steps.first(), Some(ModelStep::FromScratch { .. }))
+    }
 }
 
 /// A model's size, every way density may divide by.
@@ -300,8 +311,7 @@ pub(crate) mod tests {
             name: "base".to_owned(),
             role: ModelRole::Teacher,
             from: None,
-            from_scratch: false,
-            made_by: vec!["as loaded".to_owned()],
+            steps: vec![ModelStep::Loaded { source: "hub".to_owned() }],
             sizes: ModelSizes {
                 total: ParamCount(134_515_008.0),
                 non_embedding: ParamCount(106_203_456.0),
@@ -347,6 +357,8 @@ pub(crate) mod tests {
                 dirty: true,
                 burn: "0.22.1".to_owned(),
                 device: "flex".to_owned(),
+                dtype: "f32".to_owned(),
+                vector_extension: "avx2".to_owned(),
                 config_hash: "dd".to_owned(),
                 config: "[study]\n".to_owned(),
                 command: "pycno run study.toml".to_owned(),

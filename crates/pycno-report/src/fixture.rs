@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use pycno_density::{Comparison, Density, Effective, Interval, Verdict};
 use pycno_record::{
-    DataUse, ModelRecord, ModelRole, ModelSizes, Provenance, Record, RulerCurve, RulerUse,
-    StudyHead, TaskScore, TrainingCurve, TrainingStep, Weighing,
+    DataUse, ModelRecord, ModelRole, ModelSizes, ModelStep, Named, Provenance, Record, Remains,
+    RulerCurve, RulerUse, StudyHead, TaskScore, TrainingCurve, TrainingStep, Weighing,
 };
 use pycno_units::{BitsPerByte, Bytes, NatsPerToken, ParamCount, Score, Seed, TokenCount};
 
@@ -21,7 +21,8 @@ const REFERENCE: [(f64, f64); 6] =
 struct Made {
     name: &'static str,
     from: Option<&'static str>,
-    stages: &'static [&'static str],
+    /// Criterion, kind of part and how many stay.
+    pruned: Option<(&'static str, &'static str, usize)>,
     millions: f64,
     bytes: u64,
     layers: usize,
@@ -36,7 +37,7 @@ const MADE: [Made; 5] = [
     Made {
         name: "smol-135m",
         from: None,
-        stages: &["as loaded"],
+        pruned: None,
         millions: 106.2,
         bytes: 269_030_016,
         layers: 30,
@@ -49,7 +50,7 @@ const MADE: [Made; 5] = [
     Made {
         name: "depth-22",
         from: None,
-        stages: &["block influence over 128 sequences", "8 of 30 layers dropped"],
+        pruned: Some(("block-influence", "layers", 22)),
         millions: 77.9,
         bytes: 212_400_128,
         layers: 22,
@@ -62,7 +63,7 @@ const MADE: [Made; 5] = [
     Made {
         name: "depth-22-recovered",
         from: Some("depth-22"),
-        stages: &["forward KL at temperature 1, 20M tokens"],
+        pruned: Some(("block-influence", "layers", 22)),
         millions: 77.9,
         bytes: 212_400_128,
         layers: 22,
@@ -75,7 +76,7 @@ const MADE: [Made; 5] = [
     Made {
         name: "width-1024",
         from: None,
-        stages: &["Minitron activations over 128 sequences", "hidden width 1536 to 1024"],
+        pruned: Some(("minitron", "ffn", 1024)),
         millions: 84.9,
         bytes: 226_400_256,
         layers: 30,
@@ -88,7 +89,7 @@ const MADE: [Made; 5] = [
     Made {
         name: "width-1024-recovered",
         from: Some("width-1024"),
-        stages: &["forward KL at temperature 1, 20M tokens"],
+        pruned: Some(("minitron", "ffn", 1024)),
         millions: 84.9,
         bytes: 226_400_256,
         layers: 30,
@@ -99,6 +100,25 @@ const MADE: [Made; 5] = [
         losses: Some([2.6, 0.31]),
     },
 ];
+
+impl Made {
+    fn steps(&self) -> Vec<ModelStep> {
+        let named = |name: &str| Named { name: name.to_owned(), options: BTreeMap::new() };
+        let pruned = self.pruned.map(|(criterion, part, keep)| ModelStep::Pruned {
+            criterion: named(criterion),
+            structure: BTreeMap::from([(part.to_owned(), Remains::Keep(keep))]),
+            allocation: "uniform".to_owned(),
+            update: "none".to_owned(),
+        });
+        let trained = self.losses.map(|_| ModelStep::Trained {
+            objective: named("forward-kl"),
+            tokens: TokenCount(20_000_000),
+            from_scratch: false,
+        });
+        let loaded = ModelStep::Loaded { source: "hub".to_owned() };
+        std::iter::once(loaded).chain(pruned).chain(trained).collect()
+    }
+}
 
 /// The made-up study.
 pub(crate) fn record() -> Record {
@@ -118,9 +138,11 @@ pub(crate) fn record() -> Record {
             dirty: true,
             burn: "0.22.1".to_owned(),
             device: "flex, 2 threads".to_owned(),
+            dtype: "f32".to_owned(),
+            vector_extension: "avx2".to_owned(),
             config_hash: hash("config"),
             config: "[study]\nname = \"depth-or-width\"\nseed = 17\n\n[[student]]\nname = \
-                     \"depth-22\"\nprune = { method = \"block-influence\", keep_layers = 22 }\n"
+                     \"depth-22\"\nprune = { criterion = \"block-influence\", structure = \"layers\", keep = 22 }\n"
                 .to_owned(),
             command: "pycno run experiments/depth-or-width/study.toml".to_owned(),
         },
@@ -183,8 +205,7 @@ fn model(made: &Made) -> ModelRecord {
         name: made.name.to_owned(),
         role: if is_teacher { ModelRole::Teacher } else { ModelRole::Student },
         from: made.from.map(str::to_owned),
-        from_scratch: false,
-        made_by: made.stages.iter().map(|line| (*line).to_owned()).collect(),
+        steps: made.steps(),
         sizes: ModelSizes {
             total: ParamCount(size.0 + 28.3e6),
             non_embedding: size,

@@ -130,7 +130,7 @@ mod tests {
         let mut record = fixture::record();
         let evil = "<script>alert('x')</script>\"&";
         record.models[1].name = evil.to_owned();
-        record.models[1].made_by = vec![evil.to_owned()];
+        record.models[1].steps = vec![pycno_record::ModelStep::Loaded { source: evil.to_owned() }];
         record.models[1].tasks[0].task = evil.to_owned();
         record.study.name = evil.to_owned();
         record.study.question = evil.to_owned();

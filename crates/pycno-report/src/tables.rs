@@ -74,7 +74,7 @@ fn comparison_rows(record: &Record, models: &[&ModelRecord]) -> Vec<Row> {
     let mut rows = vec![
         group("How it was made"),
         row("", "made from", &|m| name_of(words::parent(record, m))),
-        row("words", "how", &|m| m.made_by.join("; ")),
+        row("words", "how", &|m| words::steps(m)),
         row("words", "training", &training),
         group("Size"),
     ];
@@ -308,6 +308,7 @@ pub(crate) fn card(record: &Record) -> Vec<(String, String)> {
         ("commit", format!("{}{tree}", from.commit)),
         ("Burn", from.burn.clone()),
         ("device", from.device.clone()),
+        ("computed in", format!("{}, with {} on the CPU", from.dtype, from.vector_extension)),
         ("seed", record.study.seed.0.to_string()),
         ("study hash", from.config_hash.clone()),
         ("record format", record.format.to_string()),
@@ -374,6 +375,8 @@ fn training(model: &ModelRecord) -> String {
 
 #[cfg(test)]
 mod tests {
+    use pycno_record::ModelStep;
+
     use super::*;
     use crate::fixture;
 
@@ -391,7 +394,8 @@ mod tests {
             rows.flat_map(|row| row.cells.into_iter().skip(1)).collect()
         };
         assert!(!made_from(&record).contains(&NONE.to_owned()));
-        record.models[1].from_scratch = true;
+        let shape_of = "other".to_owned();
+        record.models[1].steps = vec![ModelStep::FromScratch { shape_of, seed: None }];
         assert_eq!(made_from(&record)[0], NONE);
     }
 

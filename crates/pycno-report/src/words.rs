@@ -19,9 +19,14 @@ pub(crate) fn students(record: &Record) -> impl Iterator<Item = &ModelRecord> {
 pub(crate) fn parent<'a>(record: &'a Record, model: &ModelRecord) -> Option<&'a ModelRecord> {
     match &model.from {
         Some(name) => record.models.iter().find(|other| other.name == *name),
-        None if model.role == ModelRole::Student && !model.from_scratch => teacher(record),
+        None if model.role == ModelRole::Student && !model.is_from_scratch() => teacher(record),
         None => None,
     }
+}
+
+/// How a model was made, in one cell.
+pub(crate) fn steps(model: &ModelRecord) -> String {
+    model.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Standard error of a model's mean score in percent points, its tasks taken as independent; `None`

@@ -72,7 +72,7 @@ fn check_student(
         rule: format!("student {name:?}: {error}"),
     };
     let length = config.data.train.as_ref().map_or(0, |train| train.length);
-    recover.train().schedule(length + 1).map(drop).map_err(failed)
+    recover.training.schedule(length + 1).map(drop).map_err(failed)
 }
 
 /// A name that can be part of a folder's.

@@ -3,15 +3,15 @@
 
 use std::{
     fmt,
-    num::{NonZeroU64, NonZeroUsize},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
 use pycno_distill::ObjectiveConfig;
 use pycno_model::{ComputeDtype, ModelError, source::Source};
 use pycno_prune::PruneConfig;
-use pycno_train::{LearningRate, NormLimit, Phase, SpikeLimit, TrainConfig, WeightDecay};
-use pycno_units::{Seed, TokenCount};
+use pycno_train::TrainConfig;
+use pycno_units::Seed;
 use serde::{Deserialize, Serialize};
 
 use crate::{StudyError, overrides};
@@ -215,51 +215,15 @@ pub struct FromScratchConfig {
     pub shape_of: String,
 }
 
-/// `student.recover`: an objective, and what differs from the defaults of [`TrainConfig`].
+/// `student.recover`: an objective, and the settings of the training loop beside it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecoverConfig {
     /// What to minimize.
     pub objective: ObjectiveConfig,
-    /// Tokens to train on; rounded up to whole steps.
-    pub tokens: TokenCount,
-    /// Sequences an optimizer step.
-    pub batch: Option<NonZeroUsize>,
-    /// Sequences a forward pass; smaller takes less memory and gives the same gradient.
-    pub micro_batch: Option<NonZeroUsize>,
-    /// Peak learning rate.
-    pub learning_rate: Option<LearningRate>,
-    /// How long the learning rate rises: a share of the steps, or tokens.
-    pub warmup: Option<Phase>,
-    /// How long it decays again, at the end.
-    pub decay: Option<Phase>,
-    /// Pull of the blocks' matrices towards 0.
-    pub weight_decay: Option<WeightDecay>,
-    /// Longest gradient, over all parameters together.
-    pub clip: Option<NormLimit>,
-    /// How many times the median of the latest losses a step may have.
-    pub spike: Option<SpikeLimit>,
-    /// Steps between checkpoints.
-    pub checkpoint_every: Option<NonZeroU64>,
-}
-
-impl RecoverConfig {
-    /// The settings of the training loop.
-    pub fn train(&self) -> TrainConfig {
-        let base = TrainConfig::new(self.tokens);
-        TrainConfig {
-            tokens: self.tokens,
-            batch: self.batch.unwrap_or(base.batch),
-            micro_batch: self.micro_batch.unwrap_or(base.micro_batch),
-            learning_rate: self.learning_rate.unwrap_or(base.learning_rate),
-            warmup: self.warmup.unwrap_or(base.warmup),
-            decay: self.decay.unwrap_or(base.decay),
-            weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
-            clip: self.clip.unwrap_or(base.clip),
-            spike: self.spike.unwrap_or(base.spike),
-            checkpoint_every: self.checkpoint_every.unwrap_or(base.checkpoint_every),
-        }
-    }
+    /// How long and how fast.
+    #[serde(flatten)]
+    pub training: TrainConfig,
 }
 
 // 128 sequences, as in Wanda's, SparseGPT's and most later code.
@@ -289,7 +253,7 @@ pub struct StudyFile {
 }
 
 impl StudyFile {
-    /// Reads a study file and applies overrides such as `student.0.prune.keep_layers=20`.
+    /// Reads a study file and applies overrides such as `student.0.prune.keep=20`.
     ///
     /// # Errors
     ///

@@ -61,6 +61,12 @@ pub enum StudyError {
         #[from]
         source: pycno_model::ModelError,
     },
+    /// A criterion that measures, without a text to measure on.
+    #[error("criterion {criterion} measures activations; name a text to measure them on")]
+    NoCalibration {
+        /// The criterion.
+        criterion: &'static str,
+    },
     /// The backend is in this build, but not that device on this machine.
     #[error("this machine has no device {name}; found here: {}", if found.is_empty() { "none of this backend" } else { found.as_str() })]
     NoDevice {

@@ -26,7 +26,6 @@ mod overrides;
 mod plan;
 mod provenance;
 mod record;
-mod recover;
 mod resolve;
 mod run;
 mod run_folder;
@@ -36,9 +35,11 @@ pub mod single;
 mod stage;
 mod stage_key;
 mod statistics;
+mod steps;
 mod store;
 mod students;
 mod texts;
+mod training;
 mod watcher;
 mod weigh;
 
@@ -47,6 +48,7 @@ pub use device::{Computes, DeviceClass, DeviceName, FoundDevice, backends, devic
 pub use environment::Environment;
 pub use error::StudyError;
 pub use family::{FamilyFile, Trained, train_family};
+pub use overrides::settings;
 pub use plan::{PlannedModel, plan};
 pub use provenance::{BURN, commit};
 pub use run::{RunContext, run};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use pycno_model::{Checkpoint, ComputeDtype, Decoder, hf};
-use pycno_record::{ModelRole, TrainingCurve};
+use pycno_record::{ModelRole, ModelStep, TrainingCurve};
 
 use crate::StudyError;
 
@@ -14,12 +14,12 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) role: ModelRole,
     pub(crate) from: Option<String>,
-    pub(crate) from_scratch: bool,
-    pub(crate) made_by: Vec<String>,
+    /// How it came to be, first step first.
+    pub(crate) steps: Vec<ModelStep>,
     /// Fingerprint of the weights.
     pub(crate) hash: String,
     pub(crate) weights: Weights,
-    pub(crate) recovery: Option<TrainingCurve>,
+    pub(crate) training: Option<TrainingCurve>,
 }
 
 /// Where a model's weights are.
@@ -32,6 +32,11 @@ pub(crate) enum Weights {
 }
 
 impl Model {
+    /// Whether its first weights were its own.
+    pub(crate) fn is_from_scratch(&self) -> bool {
+        matches!(self.steps.first(), Some(ModelStep::FromScratch { .. }))
+    }
+
     /// The checkpoint; cloning a held one shares its tensors.
     pub(crate) fn checkpoint(&self) -> Result<Checkpoint, StudyError> {
         match &self.weights {

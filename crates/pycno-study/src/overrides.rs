@@ -18,6 +18,24 @@ pub(crate) fn read(
     if set.is_empty() { Ok(text) } else { apply(&text, set, unreadable) }
 }
 
+/// A table made of settings alone, as `--set KEY=VALUE` gives them.
+///
+/// # Errors
+///
+/// [`StudyError::Override`] for a setting without `=` or inside what is no table, and for settings that together are
+/// not what `T` is.
+pub fn settings<T: serde::de::DeserializeOwned>(set: &[String]) -> Result<T, StudyError> {
+    let mut root = Value::Table(Table::new());
+    for item in set {
+        apply_one(&mut root, item)?;
+    }
+    let refused = |source: toml::de::Error| StudyError::Override {
+        item: set.join(" --set "),
+        reason: source.message().to_owned(),
+    };
+    root.try_into().map_err(refused)
+}
+
 /// Applies overrides to a text and writes it back as TOML; `unreadable` says what a text that is no TOML
 /// should have been.
 fn apply(

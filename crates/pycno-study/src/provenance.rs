@@ -24,6 +24,8 @@ pub(crate) fn provenance(study: &Study, device: DeviceName, command: &str) -> Pr
         dirty: dirty(),
         burn: BURN.to_owned(),
         device: device.to_string(),
+        dtype: study.config.compute.dtype.to_string(),
+        vector_extension: pycno_model::vector_extension().to_owned(),
         config_hash: study.hash.clone(),
         config: study.resolved.clone(),
         command: command.to_owned(),

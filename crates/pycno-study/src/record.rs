@@ -73,12 +73,11 @@ fn entry(
         name: model.name.clone(),
         role: model.role,
         from: model.from.clone(),
-        from_scratch: model.from_scratch,
-        made_by: model.made_by.clone(),
+        steps: model.steps.clone(),
         sizes,
         weights_hash: model.hash.clone(),
         tasks,
-        training: model.recovery.clone(),
+        training: model.training.clone(),
         weighing,
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pycno_data::Tokenizer;
 use pycno_prune::fingerprint;
-use pycno_record::{EventLog, ModelRole, Record};
+use pycno_record::{EventLog, ModelRole, ModelStep, Record};
 
 use crate::{
     Environment, Numerics, RunFolder, Store, StudyError, StudyFile, Watcher,
@@ -88,10 +88,9 @@ fn teacher(study: &Study, watch: &mut dyn Watcher) -> Result<Model, StudyError> 
         name: "teacher".to_owned(),
         role: ModelRole::Teacher,
         from: None,
-        from_scratch: false,
-        made_by: vec![format!("loaded: {source}")],
+        steps: vec![ModelStep::Loaded { source: source.to_string() }],
         hash: fingerprint(&checkpoint),
         weights: Weights::Held(Box::new(checkpoint)),
-        recovery: None,
+        training: None,
     })
 }

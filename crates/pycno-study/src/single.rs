@@ -1,15 +1,20 @@
 //! One stage alone, without a study: prune one model, score one model.
 
-use std::path::{Path, PathBuf};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use pycno_data::{Role, Slice, Tokenizer, corpus, pack};
 use pycno_eval::{EvalOptions, Journal, Selection, TaskItems, evaluate, task_score};
 use pycno_model::{
-    Checkpoint, Decoder, ParamCounts,
+    Checkpoint, Decoder,
     hf::{self, SaveDtype},
     source::Source,
 };
-use pycno_prune::{MeasuredOn, PruneConfig, Statistics, fingerprint, plan, slice};
+use pycno_prune::{
+    Calibration, MeasuredOn, PruneConfig, Pruned, SizeChange, Statistics, fingerprint,
+};
 use pycno_record::{TaskScore, atomic};
 use pycno_units::Seed;
 
@@ -22,10 +27,10 @@ use crate::{
 pub struct PruneRequest {
     /// The model.
     pub teacher: Source,
-    /// The method.
+    /// What leaves, by which criterion.
     pub config: PruneConfig,
-    /// Text to measure activations on.
-    pub calibration: PathBuf,
+    /// Text to measure activations on; criteria that look at weights alone need none.
+    pub calibration: Option<PathBuf>,
     /// Sequences to measure on.
     pub sequences: usize,
     /// Tokens per sequence.
@@ -50,54 +55,75 @@ pub struct EvalRequest {
 }
 
 /// Prunes one model, saves it as a Hugging Face folder with its plan, and gives the sizes before and
-/// after.
+/// after, and how many weights of the student its masks hold at zero.
 ///
 /// # Errors
 ///
 /// A [`StudyError`] of the step that failed; the folder is then not made.
 pub fn prune(
-    order: &PruneRequest,
+    request: &PruneRequest,
     environment: &Environment,
     watch: &mut dyn Watcher,
-) -> Result<(ParamCounts, ParamCounts), StudyError> {
-    let failed = |source| StudyError::Prune { student: order.out.display().to_string(), source };
-    if order.out.exists() {
-        return Err(StudyError::Exists { path: order.out.clone() });
+) -> Result<(SizeChange, usize), StudyError> {
+    if request.out.exists() {
+        return Err(StudyError::Exists { path: request.out.clone() });
     }
-    let checkpoint = shipped::open(&order.teacher, &environment.remote())?;
-    let statistics = measure(order, &checkpoint, environment, watch)?;
-    let plan = plan(&order.config, &statistics, &checkpoint.spec).map_err(failed)?;
-    let student = slice(&checkpoint, &plan).map_err(failed)?;
-    let aside = atomic::aside(&order.out);
+    let checkpoint = shipped::open(&request.teacher, &environment.remote())?;
+    let mut calibration = TextCalibration { request, checkpoint: &checkpoint, environment, watch };
+    let Pruned { student, plan } =
+        pycno_prune::prune(&checkpoint, &request.config, &mut calibration)
+            .map_err(|source| StudyError::Prune { student: request.student(), source })?;
+    let aside = atomic::aside(&request.out);
     hf::write(&student, &aside, SaveDtype::F32)?;
     atomic::write_file(&aside.join("plan.json"), plan.to_json().as_bytes())?;
-    atomic::publish_dir(&aside, &order.out)?;
-    Ok((checkpoint.param_counts(), student.param_counts()))
+    atomic::publish_dir(&aside, &request.out)?;
+    let sizes = plan.sizes(&checkpoint.spec);
+    let sizes = sizes.map_err(|source| StudyError::Prune { student: request.student(), source })?;
+    Ok((sizes, student.removed_weights()))
 }
 
-fn measure(
-    order: &PruneRequest,
-    checkpoint: &Checkpoint,
-    environment: &Environment,
-    watch: &mut dyn Watcher,
-) -> Result<Statistics, StudyError> {
-    let failed = |source| StudyError::Prune { student: order.out.display().to_string(), source };
-    let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
-    let packed = pack(&corpus::read(&order.calibration)?, &tokenizer, order.length)?;
-    let slice = Slice { offset_sequences: 0, sequences: order.sequences };
-    let calibration = packed.slice(Role::Calibration, slice)?;
-    let device = environment.device.open()?;
-    let decoder = Decoder::new(checkpoint, &device)?;
-    let provenance = MeasuredOn {
-        checkpoint: fingerprint(checkpoint),
-        calibration: calibration.manifest.hash.clone(),
-    };
-    watch.begin("statistics", calibration.sequences.len() as u64);
-    let mut advance = |done| watch.advance(done, "sequences");
-    let statistics =
-        statistics::measure(&decoder, provenance, &calibration, &mut advance).map_err(failed)?;
-    watch.end();
-    Ok(statistics)
+impl PruneRequest {
+    fn student(&self) -> String {
+        self.out.display().to_string()
+    }
+}
+
+/// What a criterion may ask of a model that is pruned without a study: measured on the text given.
+struct TextCalibration<'a> {
+    request: &'a PruneRequest,
+    checkpoint: &'a Checkpoint,
+    environment: &'a Environment,
+    watch: &'a mut dyn Watcher,
+}
+
+impl Calibration for TextCalibration<'_> {
+    fn statistics(&mut self) -> Result<Statistics, Box<dyn Error + Send + Sync>> {
+        Ok(self.measured()?)
+    }
+}
+
+impl TextCalibration<'_> {
+    fn measured(&mut self) -> Result<Statistics, StudyError> {
+        let Self { request, checkpoint, environment, watch } = self;
+        let text = request.calibration.as_ref().ok_or_else(|| StudyError::NoCalibration {
+            criterion: request.config.criterion().method().name,
+        })?;
+        let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
+        let packed = pack(&corpus::read(text)?, &tokenizer, request.length)?;
+        let slice = Slice { offset_sequences: 0, sequences: request.sequences };
+        let calibration = packed.slice(Role::Calibration, slice)?;
+        let decoder = Decoder::new(checkpoint, &environment.device.open()?)?;
+        let provenance = MeasuredOn {
+            checkpoint: fingerprint(checkpoint),
+            calibration: calibration.manifest.hash.clone(),
+        };
+        watch.begin("statistics", calibration.sequences.len() as u64);
+        let mut advance = |done| watch.advance(done, "sequences");
+        let statistics = statistics::measure(&decoder, provenance, &calibration, &mut advance)
+            .map_err(|source| StudyError::Prune { student: request.student(), source })?;
+        watch.end();
+        Ok(statistics)
+    }
 }
 
 /// Scores one model.

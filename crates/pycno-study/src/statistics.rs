@@ -1,8 +1,10 @@
 //! The statistics stage: one pass over the calibration sequences, kept for every rule and ratio.
 
+use std::error::Error;
+
 use pycno_data::{Batch, Shard};
 use pycno_model::Decoder;
-use pycno_prune::{MeasuredOn, PruneError, Statistics, statistics::VERSION};
+use pycno_prune::{Calibration, MeasuredOn, PruneError, Statistics, statistics::VERSION};
 
 use crate::{StageKey, StageKind, StudyError, model::Model, stage::Stage};
 
@@ -10,6 +12,19 @@ const FILE: &str = "statistics.json";
 
 /// Sequences per forward pass.
 const BATCH: usize = 8;
+
+/// What a criterion may ask of a model of the study: measured once, kept in the store.
+pub(crate) struct StageCalibration<'a, 'study> {
+    pub(crate) stage: &'a mut Stage<'study>,
+    pub(crate) model: &'a Model,
+    pub(crate) text: &'a Shard,
+}
+
+impl Calibration for StageCalibration<'_, '_> {
+    fn statistics(&mut self) -> Result<Statistics, Box<dyn Error + Send + Sync>> {
+        Ok(statistics(self.stage, self.model, self.text)?)
+    }
+}
 
 /// The statistics of a model, from an earlier run if there are any.
 pub(crate) fn statistics(

@@ -7,19 +7,20 @@ use pycno_model::{
     hf::{self, SaveDtype},
     initial,
 };
-use pycno_prune::{PLAN_FORMAT, PruneConfig, fingerprint, plan, slice};
-use pycno_record::{ModelRole, atomic};
+use pycno_prune::{Needs, PLAN_FORMAT, PruneConfig, Pruned, fingerprint, prune};
+use pycno_record::{ModelRole, ModelStep, atomic};
 
 use crate::{
     StageKey, StageKind, StudyError,
     config::{ExportDtype, FromScratchConfig, StudentConfig},
     model::{Model, Weights},
-    recover::recovered,
     resolve::Study,
     stage::Stage,
-    statistics,
+    statistics::{self, StageCalibration},
+    steps,
     store::Claim,
     texts::Texts,
+    training::trained,
 };
 
 /// Folder of the weights in a student's stage.
@@ -41,15 +42,14 @@ pub(crate) fn make(
         name: student.name.clone(),
         role: ModelRole::Student,
         from: student.from.clone(),
-        from_scratch: student.from_scratch.is_some(),
-        recovery: None,
+        training: None,
         ..parent
     };
     if let Some(config) = &student.prune {
         made = pruned(stage, study, texts, made, config)?;
     }
     if let Some(config) = &student.recover {
-        made = recovered(stage, study, texts, made, (config, &models[0]))?;
+        made = trained(stage, study, texts, made, (config, &models[0]))?;
     }
     Ok(made)
 }
@@ -67,7 +67,7 @@ fn from_scratch(
     let Checkpoint { files, config, .. } = teacher.checkpoint()?;
     let checkpoint = Checkpoint { files, config, ..initial(&spec, seed) };
     Ok(Model {
-        made_by: vec![format!("from scratch, in the shape of {}", shaped.name)],
+        steps: vec![ModelStep::FromScratch { shape_of: shaped.name.clone(), seed: Some(seed) }],
         hash: fingerprint(&checkpoint),
         weights: Weights::Held(Box::new(checkpoint)),
         ..teacher.clone()
@@ -90,22 +90,27 @@ fn pruned(
     let failed = |source| StudyError::Prune { student: from.name.clone(), source };
     let label = format!("{}-prune", from.name);
     let export = study.config.export.dtype;
-    let measured_by = statistics::key(stage, &from, &texts.calibration)?;
-    let inputs = [("weights", from.hash.as_str()), ("statistics", measured_by.hash())];
+    let measured_by = match config.needs() {
+        Needs::Nothing => None,
+        Needs::Statistics => Some(statistics::key(stage, &from, &texts.calibration)?),
+    };
+    let mut inputs = vec![("weights", from.hash.as_str())];
+    inputs.extend(measured_by.iter().map(|key| ("statistics", key.hash())));
     let settings = (config, export, PLAN_FORMAT);
     let kind = (StageKind::Prune, config.version());
     let key = StageKey::new(kind, &settings, &inputs, &stage.numerics)?;
     let folder = stage.obtain(&label, &key, |stage, claim| {
-        let measured = statistics::statistics(stage, &from, &texts.calibration)?;
-        stage.begin(&label, 1)?;
         let checkpoint = from.checkpoint()?;
-        let plan = plan(config, &measured, &checkpoint.spec).map_err(failed)?;
-        let student = slice(&checkpoint, &plan).map_err(failed)?;
+        let text = &texts.calibration;
+        let mut calibration = StageCalibration { stage: &mut *stage, model: &from, text };
+        let Pruned { student, plan } =
+            prune(&checkpoint, config, &mut calibration).map_err(failed)?;
+        stage.begin(&label, 1)?;
         let prepared = claim.prepare()?;
         atomic::write_file(&prepared.join("plan.json"), plan.to_json().as_bytes())?;
         publish(claim, &prepared, &student, export)
     })?;
-    finished(from, &folder, format!("pruned: {}", in_words(config)))
+    finished(from, &folder, steps::pruned(config))
 }
 
 /// Writes the student beside what is already prepared and publishes the stage.
@@ -120,12 +125,12 @@ pub(crate) fn publish(
 }
 
 /// The model in a finished stage. What was exported is what counts from here on.
-pub(crate) fn finished(from: Model, folder: &Path, step: String) -> Result<Model, StudyError> {
+pub(crate) fn finished(from: Model, folder: &Path, step: ModelStep) -> Result<Model, StudyError> {
     let weights = folder.join(MODEL);
     let hash = fingerprint(&hf::read(&weights)?);
-    let mut made_by = from.made_by;
-    made_by.push(step);
-    Ok(Model { hash, made_by, weights: Weights::Folder(weights), ..from })
+    let mut steps = from.steps;
+    steps.push(step);
+    Ok(Model { hash, steps, weights: Weights::Folder(weights), ..from })
 }
 
 pub(crate) const fn save_dtype(dtype: ExportDtype) -> SaveDtype {
@@ -133,12 +138,4 @@ pub(crate) const fn save_dtype(dtype: ExportDtype) -> SaveDtype {
         ExportDtype::F32 => SaveDtype::F32,
         ExportDtype::Bf16 => SaveDtype::Bf16,
     }
-}
-
-/// A method with its setting, as a study would write it.
-pub(crate) fn in_words(config: &PruneConfig) -> String {
-    let table = serde_json::to_value(config).unwrap_or_default();
-    let settings = table.as_object().into_iter().flatten().filter(|(key, _)| *key != "method");
-    let settings: Vec<String> = settings.map(|(key, value)| format!("{key} = {value}")).collect();
-    format!("{} ({})", config.method(), settings.join(", "))
 }

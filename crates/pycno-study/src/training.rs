@@ -1,4 +1,4 @@
-//! Recovery: training a pruned student again, with the teacher as its guide or on text alone.
+//! The training of a student, from scratch or after pruning: with the teacher as its guide, or on text alone.
 
 use std::path::Path;
 
@@ -21,13 +21,14 @@ use crate::{
     model::Model,
     resolve::Study,
     stage::Stage,
+    steps,
     students::{finished, publish},
     texts::Texts,
 };
 
 const STEPS: &str = "steps.json";
 
-/// What a recovery is made of.
+/// What a training is made of.
 struct Job<'a> {
     label: String,
     seed: Seed,
@@ -37,8 +38,8 @@ struct Job<'a> {
     shard: &'a Shard,
 }
 
-/// Trains a student by its recovery config, guided by the teacher or on text alone.
-pub(crate) fn recovered(
+/// Trains a student by its config.
+pub(crate) fn trained(
     stage: &mut Stage<'_>,
     study: &Study,
     texts: &Texts,
@@ -61,18 +62,16 @@ pub(crate) fn recovered(
     })?;
     let steps: Vec<TrainingStep> = read_json(&folder.join(STEPS))?;
     let tokens = steps.last().map_or(TokenCount(0), |step| step.tokens);
-    let objective = config.objective.to_string();
-    let verb = if from.from_scratch { "trained" } else { "recovered" };
-    let made_by = format!("{verb}: {objective} on {tokens} tokens");
-    let recovery = TrainingCurve { objective, tokens, steps };
-    Ok(Model { recovery: Some(recovery), ..finished(from, &folder, made_by)? })
+    let step = steps::trained(config, tokens, from.is_from_scratch());
+    let training = TrainingCurve { objective: config.objective.to_string(), tokens, steps };
+    Ok(Model { training: Some(training), ..finished(from, &folder, step)? })
 }
 
 impl Job<'_> {
     /// What the trained student depends on; the teacher only if it guides.
     fn key(&self, dtype: ExportDtype, numerics: &Numerics) -> Result<StageKey, StudyError> {
         let objective = &self.config.objective;
-        let settings = (objective, self.config.train(), dtype, self.seed);
+        let settings = (objective, &self.config.training, dtype, self.seed);
         let mut inputs = vec![("weights", &*self.from.hash), ("text", &*self.shard.manifest.hash)];
         if objective.needs_teacher() {
             inputs.push(("teacher", &*self.teacher.hash));
@@ -89,7 +88,7 @@ fn run(
 ) -> Result<(Checkpoint, Vec<TrainingStep>), StudyError> {
     let objective = StudyObjective::new(&job.config.objective, job.teacher, stage)?;
     let student = job.from.checkpoint()?;
-    stage.begin(&job.label, job.config.tokens.0)?;
+    stage.begin(&job.label, job.config.training.tokens.0)?;
     let (watch, events) = (&mut *stage.watch, &mut stage.events);
     let mut lost = None;
     let mut on_step = |step: &StepEvent| {
@@ -105,12 +104,12 @@ fn run(
         held_out: None,
         on_step: &mut on_step,
     };
-    let trained = train(&student, &job.shard.sequences, &objective, &job.config.train(), context);
+    let trained = train(&student, &job.shard.sequences, &objective, &job.config.training, context);
     let failed = |source| StudyError::Train { student: job.from.name.clone(), source };
-    let recovered = trained.map_err(failed)?;
+    let trained = trained.map_err(failed)?;
     match lost {
         Some(source) => Err(StudyError::Record { source }),
-        None => Ok((recovered.student, recovered.steps)),
+        None => Ok((trained.student, trained.steps)),
     }
 }
 

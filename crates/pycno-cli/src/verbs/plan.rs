@@ -27,7 +27,7 @@ fn row(model: &PlannedModel) -> Vec<String> {
     vec![
         model.name.clone(),
         model.from.clone().unwrap_or_default(),
-        model.made_by.join("; "),
+        model.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         model.n_layers.to_string(),
         model.counts.total.to_string(),
         model.counts.non_embedding.to_string(),

@@ -1,15 +1,14 @@
-//! `pycno prune`: one model, one move, one folder.
+//! `pycno prune`: one model, one pruning, one folder.
 
-use pycno_prune::PruneConfig;
-use pycno_study::{PruneRequest, single};
+use pycno_study::{PruneRequest, settings, single};
 
 use super::show;
 use crate::{args::PruneArguments, bars::Bars, environment};
 
 pub(crate) fn prune(arguments: &PruneArguments) -> anyhow::Result<()> {
-    let order = PruneRequest {
+    let request = PruneRequest {
         teacher: arguments.teacher.clone(),
-        config: config(arguments)?,
+        config: settings(&arguments.set)?,
         calibration: arguments.calibration.clone(),
         sequences: arguments.sequences,
         length: arguments.length,
@@ -17,7 +16,8 @@ pub(crate) fn prune(arguments: &PruneArguments) -> anyhow::Result<()> {
     };
     environment::use_threads(arguments.places.threads)?;
     let environment = environment::of(&arguments.places)?;
-    let (before, after) = single::prune(&order, &environment, &mut Bars::new())?;
+    let (sizes, removed) = single::prune(&request, &environment, &mut Bars::new())?;
+    let (before, after) = (sizes.before, sizes.after);
     show(&format!(
         "{}: {} -> {} non-embedding parameters ({} -> {} in all)\n",
         arguments.out.display(),
@@ -26,21 +26,8 @@ pub(crate) fn prune(arguments: &PruneArguments) -> anyhow::Result<()> {
         before.total,
         after.total,
     ));
+    if removed > 0 {
+        show(&format!("{removed} of them are zero now, as pycno/masks.safetensors says\n"));
+    }
     Ok(())
-}
-
-/// The flags as a study file would say them, so that both are checked by the same rules.
-fn config(arguments: &PruneArguments) -> anyhow::Result<PruneConfig> {
-    let mut table = serde_json::Map::new();
-    table.insert("method".into(), arguments.method.clone().into());
-    let mut put = |key: &str, value: Option<serde_json::Value>| {
-        if let Some(value) = value {
-            table.insert(key.into(), value);
-        }
-    };
-    put("keep_layers", arguments.keep_layers.map(Into::into));
-    put("keep_ffn", arguments.keep_ffn.map(Into::into));
-    put("sparsity", arguments.sparsity.map(Into::into));
-    put("keep_groups", arguments.keep_groups.map(Into::into));
-    Ok(serde_json::from_value(table.into())?)
 }

@@ -43,7 +43,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Checkpoint, ModelError> {
     let files = tokenizer::files(&file, &spec)?;
     let config = config::build(&file, architecture, &spec)?;
     let tensors = tensors::read(&file, architecture, &spec)?;
-    let checkpoint = Checkpoint { spec, tensors, files, config };
+    let checkpoint = Checkpoint { files, config, ..Checkpoint::new(spec, tensors) };
     checkpoint.check()?;
     Ok(checkpoint)
 }

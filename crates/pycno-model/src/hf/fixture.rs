@@ -34,7 +34,7 @@ pub(super) fn config_with(changes: &Value) -> Map<String, Value> {
 pub(super) fn checkpoint(changes: &Value) -> Checkpoint {
     let config = config_with(changes);
     let spec = config::spec(&config, Path::new("config.json")).unwrap();
-    Checkpoint { tensors: tensors(&spec), spec, files: BTreeMap::new(), config }
+    Checkpoint { config, ..Checkpoint::new(spec.clone(), tensors(&spec)) }
 }
 
 /// Values that bfloat16 and half hold exactly.

@@ -15,6 +15,7 @@ use super::{
     config,
     family::ModelFamily,
     header::{self, Entry, FileDtype},
+    masks,
     write::SaveDtype,
 };
 use crate::{Checkpoint, HostTensor, ModelError, ModelSpec, Part, TensorId, map::map};
@@ -87,7 +88,9 @@ pub fn read(folder: &Path) -> Result<Checkpoint, ModelError> {
     let config_path = folder.join(CONFIG);
     let config: Map<String, Value> = read_json(&config_path)?;
     let spec = config::spec(&config, &config_path)?;
-    assembled(folder, (spec, config), shards(folder)?, carried(folder)?)
+    let mut checkpoint = assembled(folder, (spec, config), shards(folder)?, carried(folder)?)?;
+    checkpoint.masks = masks::read(folder, &checkpoint.tensors)?;
+    Ok(checkpoint)
 }
 
 /// The same from files that are not on disk, by name: `config.json`, `model.safetensors` and those that
@@ -128,7 +131,7 @@ fn assembled(
     let refused =
         |source| ModelError::Refused { path: folder.to_owned(), source: Box::new(source) };
     let tensors = identified(family, &spec, &shards).map_err(refused)?;
-    let checkpoint = Checkpoint { spec, tensors, files, config };
+    let checkpoint = Checkpoint { files, config, ..Checkpoint::new(spec, tensors) };
     checkpoint.check().map_err(refused)?;
     Ok(checkpoint)
 }

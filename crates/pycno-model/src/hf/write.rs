@@ -14,6 +14,7 @@ use safetensors::{Dtype, View, serialize_to_file};
 use super::{
     config,
     header::{self, FileDtype},
+    masks::{self, MASKS},
     read::{CONFIG, WEIGHTS},
 };
 use crate::{Checkpoint, HostTensor, ModelError, TensorId, map::map};
@@ -107,6 +108,7 @@ pub fn write(checkpoint: &Checkpoint, folder: &Path, dtype: SaveDtype) -> Result
     for (name, content) in &checkpoint.files {
         save(&partial.join(name), content)?;
     }
+    save_masks(checkpoint, &partial)?;
     save(&partial.join(CONFIG), format!("{:#}\n", serde_json::Value::Object(config)).as_bytes())?;
     sync(&partial)?;
     fs::rename(&partial, folder).map_err(ModelError::io("write", folder))?;
@@ -198,6 +200,16 @@ fn save_weights(
         }
     }
     Ok(())
+}
+
+fn save_masks(checkpoint: &Checkpoint, folder: &Path) -> Result<(), ModelError> {
+    let path = folder.join(MASKS);
+    let (Some(bytes), Some(inner)) = (masks::bytes(checkpoint, &path)?, path.parent()) else {
+        return Ok(());
+    };
+    fs::create_dir(inner).map_err(ModelError::io("create", inner))?;
+    save(&path, &bytes)?;
+    sync(inner)
 }
 
 fn save(path: &Path, content: &[u8]) -> Result<(), ModelError> {

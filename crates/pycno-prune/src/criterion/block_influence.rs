@@ -1,10 +1,37 @@
 //! Block Influence: how far a block turns the residual stream (`ShortGPT`, Men et al. 2024,
 //! [arXiv:2403.03853](https://arxiv.org/abs/2403.03853), eq. 1).
 
-use crate::{PruneError, Statistics};
+use serde::{Deserialize, Serialize};
 
-/// Version of how blocks are rated and chosen; raised whenever that changes a plan.
-pub const VERSION: u32 = 1;
+use super::{Evidence, Method, Needs, Rule};
+use crate::{Axis, PruneError, Statistics, StructureKind};
+
+/// Removes the blocks of least [`block_influence`], all at once.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BlockInfluence;
+
+static METHOD: Method = Method {
+    name: "block-influence",
+    version: 1,
+    structures: &[StructureKind::Parts(Axis::Layers)],
+    needs: Needs::Statistics,
+    rates_by: "1 - mean cosine of a block's input and output",
+    paper: "ShortGPT, arXiv:2403.03853, eq. 1",
+    options: "",
+};
+
+impl Rule for BlockInfluence {
+    fn method(&self) -> &'static Method {
+        &METHOD
+    }
+
+    fn parts(&self, axis: Axis, evidence: Evidence<'_>) -> Result<Vec<Vec<f64>>, PruneError> {
+        match axis {
+            Axis::Layers => Ok(vec![block_influence(evidence.statistics()?)?]),
+            Axis::KvGroups | Axis::Ffn => Err(super::unrated(&METHOD, StructureKind::Parts(axis))),
+        }
+    }
+}
 
 /// Rates each block by `1 - mean over tokens of cos(h_l, h_{l+1})`, with `h_l` its input and `h_{l+1}`
 /// its output; layers count from 0.
@@ -29,9 +56,9 @@ pub fn block_influence(statistics: &Statistics) -> Result<Vec<f64>, PruneError> 
 mod tests {
     use super::*;
     use crate::{
-        PruneConfig,
+        Amount, Criterion, PruneConfig, Structure,
         fixture::{self, Shape},
-        plan, slice,
+        prune,
     };
 
     #[test]
@@ -74,17 +101,17 @@ mod tests {
         for null in 0..4 {
             let mut checkpoint = fixture::checkpoint(&spec, 5);
             fixture::nullify(&mut checkpoint, null);
-            let statistics = fixture::statistics(&checkpoint, &sequences, 3);
+            let mut statistics = fixture::statistics(&checkpoint, &sequences, 3);
             let rated = block_influence(&statistics).unwrap();
             assert!(rated.iter().enumerate().all(|(i, x)| (*x == 0.0) == (i == null)), "{rated:?}");
 
-            let config = PruneConfig::BlockInfluence { keep_layers: 3 };
-            let plan = plan(&config, &statistics, &spec).unwrap();
-            let kept: Vec<usize> = plan.layers.iter().map(|layer| layer.layer_idx).collect();
+            let structure = Structure::Parts([(Axis::Layers, Amount::Keep(3))].into());
+            let config = PruneConfig::new(Criterion::BlockInfluence(BlockInfluence), structure);
+            let pruned = prune(&checkpoint, &config.unwrap(), &mut statistics).unwrap();
+            let kept: Vec<usize> = pruned.plan.layers.iter().map(|layer| layer.layer_idx).collect();
             assert_eq!(kept, (0..4).filter(|i| *i != null).collect::<Vec<_>>());
-            let student = slice(&checkpoint, &plan).unwrap();
             assert_eq!(
-                fixture::logits(&student, &sequences),
+                fixture::logits(&pruned.student, &sequences),
                 fixture::logits(&checkpoint, &sequences)
             );
         }

@@ -1,10 +1,38 @@
 //! Minitron's width importances: how strongly a part fires (Muralidharan et al. 2024,
 //! [arXiv:2407.14679](https://arxiv.org/abs/2407.14679), section 2.2).
 
-use crate::{LayerStatistics, PruneError, Statistics};
+use serde::{Deserialize, Serialize};
 
-/// Version of how channels and groups are rated and chosen; raised whenever that changes a plan.
-pub const VERSION: u32 = 1;
+use super::{Evidence, Method, Needs, Rule};
+use crate::{Axis, LayerStatistics, PruneError, Statistics, StructureKind};
+
+/// Removes FFN channels and key/value groups of low activation, all ranked on the dense model.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Minitron;
+
+static METHOD: Method = Method {
+    name: "minitron",
+    version: 1,
+    structures: &[StructureKind::Parts(Axis::Ffn), StructureKind::Parts(Axis::KvGroups)],
+    needs: Needs::Statistics,
+    rates_by: "L2 norm over sequences of mean activation",
+    paper: "Minitron, arXiv:2407.14679, sec. 2.2",
+    options: "",
+};
+
+impl Rule for Minitron {
+    fn method(&self) -> &'static Method {
+        &METHOD
+    }
+
+    fn parts(&self, axis: Axis, evidence: Evidence<'_>) -> Result<Vec<Vec<f64>>, PruneError> {
+        match axis {
+            Axis::Ffn => ffn_importance(evidence.statistics()?),
+            Axis::KvGroups => kv_group_importance(evidence.statistics()?),
+            Axis::Layers => Err(super::unrated(&METHOD, StructureKind::Parts(axis))),
+        }
+    }
+}
 
 /// Rates each FFN channel by `sqrt(sum over sequences of A^2)`, `A` the mean over tokens of `|x|` and
 /// `x` the channel's input to the down projection. One list per layer; lists of different layers do not

@@ -6,7 +6,7 @@ mod choose;
 mod factor;
 mod sweep;
 
-use crate::{Gram, PruneError, Sparsity};
+use crate::{Gram, Pattern, PruneError, Sparsity};
 use factor::Factor;
 use sweep::Sweep;
 
@@ -18,16 +18,8 @@ pub enum SparsityPattern<'a> {
     /// DIFFERENCE: exactly `floor(share * weights)` of a block go; the authors' code takes all up to
     /// and with the entry of that index, which is one too many, and more where importances are equal.
     Sparsity(Sparsity),
-    /// In each row all but `keep` of every `of` inputs in a row. The paper's 2:4 is `keep: 2, of: 4`.
-    ///
-    /// DIFFERENCE: the authors' code counts what goes (its 1:4 keeps 3); hardware counts what stays,
-    /// as this does.
-    KeepOf {
-        /// Weights that stay in each group.
-        keep: usize,
-        /// Weights of a group.
-        of: usize,
-    },
+    /// In each row all but so many of every so many inputs in a row, as the paper's 2:4.
+    KeepOf(Pattern),
     /// All that are not marked in this mask, `[d_output, d_input]`; the weights that stay still move.
     Mask(&'a [bool]),
 }
@@ -94,7 +86,7 @@ impl Default for SparseGptOptions {
 ///
 /// # Errors
 ///
-/// [`PruneError::Keep`] and [`PruneError::Group`] for groups that cannot be, [`PruneError::Weight`] for a
+/// [`PruneError::Group`] for groups that do not tile the inputs, [`PruneError::Weight`] for a
 /// weight that is not finite, before or after, [`PruneError::Damping`], [`PruneError::DeadInputs`] if no input ever differed from zero,
 /// [`PruneError::Indefinite`] if no damping helped.
 ///
@@ -130,7 +122,7 @@ impl SparsityPattern<'_> {
     /// So many columns, rounded up to whole groups.
     fn whole_groups(self, columns: usize) -> usize {
         match self {
-            Self::KeepOf { of, .. } => columns.next_multiple_of(of),
+            Self::KeepOf(pattern) => columns.next_multiple_of(pattern.of()),
             Self::Sparsity(_) | Self::Mask(_) => columns,
         }
     }
@@ -142,13 +134,7 @@ impl SparsityPattern<'_> {
                 assert_eq!(mask.len(), weights, "a mask marks every weight");
                 Ok(())
             }
-            Self::KeepOf { keep, of } if keep == 0 || keep > of => {
-                Err(PruneError::Keep { field: format!("weights of {of}"), available: of, keep })
-            }
-            Self::KeepOf { of, .. } if !d_input.is_multiple_of(of) => {
-                Err(PruneError::Group { of, d_input })
-            }
-            Self::KeepOf { .. } => Ok(()),
+            Self::KeepOf(pattern) => pattern.check(d_input),
         }
     }
 }

@@ -96,7 +96,7 @@ impl<'a> Sweep<'a> {
     /// Marks what stays, unless groups decide on the way.
     fn choose(&self, block: &mut Block) {
         match self.pattern {
-            SparsityPattern::KeepOf { .. } => {}
+            SparsityPattern::KeepOf(_) => {}
             SparsityPattern::Sparsity(sparsity) => {
                 block.kept = choose::lowest_of_block(&block.weight, &block.diagonal(), sparsity);
             }
@@ -160,12 +160,12 @@ impl Walk<'_> {
     /// Prunes a leaf of one row, where each error moves what is left of the leaf.
     fn prune(&self, weight: &mut [f64], kept: &mut [bool], errors: &mut [f64], leaf: Range<usize>) {
         for j in leaf.clone() {
-            if let SparsityPattern::KeepOf { keep, of } = self.pattern
-                && j.is_multiple_of(of)
+            if let SparsityPattern::KeepOf(pattern) = self.pattern
+                && j.is_multiple_of(pattern.of())
             {
-                let group = j..j + of;
+                let group = j..j + pattern.of();
                 let (weight, diagonal) = (&weight[group.clone()], &self.diagonal[group.clone()]);
-                choose::lowest_of_group(weight, diagonal, &mut kept[group], keep);
+                choose::lowest_of_group(weight, diagonal, &mut kept[group], pattern.keep());
             }
             if !kept[j] {
                 let error = weight[j] / self.diagonal[j];

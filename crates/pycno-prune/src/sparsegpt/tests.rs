@@ -3,6 +3,10 @@
 use super::*;
 use crate::fixture::Bits;
 
+fn keep_of(keep: usize, of: usize) -> SparsityPattern<'static> {
+    SparsityPattern::KeepOf(Pattern::new(keep, of).unwrap())
+}
+
 /// What two orders of the same `f64` sums through an inverse may differ by.
 const SUM_NOISE: f64 = 1e-10;
 /// What rounding the result to `f32` may change of a sum of squares.
@@ -173,7 +177,7 @@ fn groups_do_not_depend_on_the_block_size_either() {
     for (keep, of) in [(2, 4), (1, 3), (3, 5), (19, 20)] {
         let solve = |block| {
             let options = SparseGptOptions { block, ..SparseGptOptions::default() };
-            let pattern = SparsityPattern::KeepOf { keep, of };
+            let pattern = keep_of(keep, of);
             sparsegpt(&layer.weight, &layer.gram, pattern, &options).unwrap()
         };
         let whole = solve(60);
@@ -210,7 +214,7 @@ fn the_error_reported_is_that_of_the_weights_returned() {
     let layer = Layer::new([130, 40, 70], 6);
     for pattern in [
         SparsityPattern::Sparsity(Sparsity::new(0.5).unwrap()),
-        SparsityPattern::KeepOf { keep: 2, of: 4 },
+        keep_of(2, 4),
         SparsityPattern::Mask(&layer.mask(0.3, 1)),
     ] {
         let pruned = layer.solve(pattern);
@@ -281,7 +285,7 @@ fn the_scale_of_the_inputs_does_not_matter_even_with_dead_ones() {
     let solve = |scale: f32| {
         let mut gram = Gram::new(12);
         gram.add(&inputs.iter().map(|x| x * scale).collect::<Vec<_>>()).unwrap();
-        let pattern = SparsityPattern::KeepOf { keep: 1, of: 3 };
+        let pattern = keep_of(1, 3);
         sparsegpt(&layer.weight, &gram, pattern, &SparseGptOptions::default()).unwrap()
     };
     let (one, many) = (solve(1.0), solve(1024.0));
@@ -295,7 +299,7 @@ fn sparsity_zero_and_groups_kept_whole_change_no_bit() {
     let layer = Layer::new([5, 12, 30], 11);
     for pattern in [
         SparsityPattern::Sparsity(Sparsity::new(0.0).unwrap()),
-        SparsityPattern::KeepOf { keep: 4, of: 4 },
+        keep_of(4, 4),
         SparsityPattern::Mask(&[true; 60]),
     ] {
         let pruned = layer.solve(pattern);
@@ -314,7 +318,7 @@ fn counts_are_exact_by_block_and_by_group() {
     };
     assert_eq!((gone(0..128), gone(128..150)), (268, 46)); // floor(0.3 * 896), floor(0.3 * 154)
     for (keep, of) in [(1, 2), (1, 3), (2, 5), (3, 6)] {
-        let pruned = layer.solve(SparsityPattern::KeepOf { keep, of });
+        let pruned = layer.solve(keep_of(keep, of));
         let counts = pruned.kept.chunks_exact(of).map(|g| g.iter().filter(|kept| **kept).count());
         assert!(counts.into_iter().all(|count| count == keep));
     }
@@ -346,14 +350,11 @@ fn weights_and_groups_that_cannot_be_are_refused() {
         let options = SparseGptOptions::default();
         sparsegpt(&layer.weight, &layer.gram, pattern, &options).unwrap_err().to_string()
     };
-    let groups = |keep, of| SparsityPattern::KeepOf { keep, of };
-    assert_eq!(refused(&layer, groups(0, 2)), "weights of 2 must lie in [1, 2], got 0");
-    assert_eq!(refused(&layer, groups(3, 2)), "weights of 2 must lie in [1, 2], got 3");
     assert_eq!(
-        refused(&layer, groups(2, 4)),
+        refused(&layer, keep_of(2, 4)),
         "groups of 4 must divide the inputs of the layer, got 6"
     );
     layer.weight[9] = f32::NAN;
-    let error = refused(&layer, groups(1, 2));
+    let error = refused(&layer, keep_of(1, 2));
     assert_eq!(error, "weights must be finite, got NaN at output 1, input 3");
 }

@@ -48,6 +48,10 @@ pub(super) fn run_hash(
             hash.update(bytes(part.iter().map(|x| x.to_le_bytes())));
         }
     }
+    for (id, mask) in &student.masks {
+        hash.update(id.to_string());
+        hash.update(mask.bits());
+    }
     for sequence in data {
         hash.update(bytes(sequence.iter().map(|x| x.to_le_bytes())));
     }

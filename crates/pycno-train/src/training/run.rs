@@ -12,6 +12,7 @@ use super::{StepEvent, TrainedStudent, gradients::batch_gradients, guard, identi
 use crate::{
     Objective, Schedule, TrainConfig, TrainError,
     checkpoint::State,
+    masks::GradientMasks,
     optimizer::{Optimizer, Rates, clip_scale, global_norm},
 };
 
@@ -36,6 +37,8 @@ impl<'a> Training<'a> {
         (device, seed): (&Device, Seed),
     ) -> Result<Self, TrainError> {
         let seq = check_data(data, student.spec.vocab)?;
+        let decoder =
+            Decoder::new(student, device).map_err(|source| TrainError::Student { source })?;
         let batches = Batches::new(data.to_vec(), config.batch.get(), seed.split("batches"))
             .map_err(|source| TrainError::Batches { source })?;
         let run = Run {
@@ -44,10 +47,9 @@ impl<'a> Training<'a> {
             seq,
             objective,
             config: config.clone(),
+            masks: GradientMasks::new(student, &decoder, device),
         };
-        let student =
-            Decoder::new(student, device).map_err(|source| TrainError::Student { source })?;
-        let state = State { student, optimizer: Optimizer::default(), steps: Vec::new() };
+        let state = State { student: decoder, optimizer: Optimizer::default(), steps: Vec::new() };
         Ok(Self { run, state })
     }
 
@@ -92,7 +94,8 @@ impl<'a> Training<'a> {
     pub(super) fn branch(&self, tokens: TokenCount) -> Result<Self, TrainError> {
         let config = TrainConfig { tokens, ..self.run.config.clone() };
         let schedule = config.schedule(self.run.seq)?;
-        let run = Run { schedule, config, batches: Arc::clone(&self.run.batches), ..self.run };
+        let (batches, masks) = (Arc::clone(&self.run.batches), self.run.masks.clone());
+        let run = Run { schedule, batches, config, masks, ..self.run };
         Ok(Self { run, state: self.state.clone() })
     }
 
@@ -113,6 +116,7 @@ struct Run<'a> {
     seq: usize,
     objective: &'a dyn Objective,
     config: TrainConfig,
+    masks: GradientMasks,
 }
 
 impl Run<'_> {
@@ -120,7 +124,7 @@ impl Run<'_> {
         let State { mut student, mut optimizer, mut steps } = state;
         let batch = self.batches.step(step - 1);
         let found = batch_gradients(&student, &batch, self.objective, &self.config)?;
-        let (gradient_norm, gradients) = global_norm(found.gradients);
+        let (gradient_norm, gradients) = global_norm(self.masks.apply(found.gradients));
         let loss = found.loss;
         if !(loss.is_finite() && gradient_norm.is_finite()) {
             return Err(TrainError::Diverged { step, loss, gradient_norm });

@@ -14,6 +14,7 @@ use pycno_model::{
 };
 
 mod branches;
+mod masks;
 mod steps;
 
 use super::{
@@ -66,7 +67,7 @@ fn model(tied: bool, seed: u64) -> Checkpoint {
         (id, HostTensor::new(shape, values))
     });
     let tensors = tensors.collect();
-    Checkpoint { spec, tensors, files: BTreeMap::new(), config: serde_json::Map::new() }
+    Checkpoint::new(spec, tensors)
 }
 
 fn data(n: u32, seq: u32) -> Vec<Vec<u32>> {

