@@ -99,6 +99,6 @@ fn nats(decoder: &Decoder, window: &[u32]) -> f64 {
     let inputs = TensorData::new(inputs, [1, WINDOW]);
     let hidden = decoder.hidden(Tensor::<2, Int>::from_data(inputs, &Device::default()));
     let hidden = hidden.reshape([WINDOW, decoder.spec().d_model]);
-    let losses = token_losses(&hidden, &decoder.head_weight(), &window[1..], CHUNK_ROWS);
+    let losses = token_losses(&hidden, &decoder.head(), &window[1..], CHUNK_ROWS);
     losses.iter().map(|loss| loss.nats).sum()
 }

@@ -51,6 +51,7 @@ fn gemma() -> ModelSpec {
     ModelSpec {
         norm: NormSpec { unit_offset: true, eps: 1e-6 },
         embedding_scale: Some(5.6),
+        logit_softcap: Some(3.0),
         ..spec
     }
 }

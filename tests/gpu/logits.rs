@@ -35,7 +35,7 @@ fn token_losses_are_those_of_flex() {
             let decoder = Decoder::new(&checkpoint, device).unwrap();
             let hidden = decoder.hidden(ids(9, device)).reshape([18, 32]);
             let targets: Vec<u32> = (0..18).collect();
-            token_losses(&hidden, &decoder.head_weight(), &targets, 7)
+            token_losses(&hidden, &decoder.head(), &targets, 7)
         });
         for (found, expect) in found.iter().zip(&expect) {
             let off = (found.nats - expect.nats).abs() / expect.nats.max(1.0);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use pycno_kernels::head::{ForwardKl, HeadLoss, HeadPair, ReverseKl, distill_head};
+use pycno_kernels::head::{ForwardKl, Head, HeadLoss, HeadPair, ReverseKl, distill_head};
 use serde::Deserialize;
 
 /// Ours are products and exponentials in `f32`; relative to the loss and to a gradient's largest entry.
@@ -42,9 +42,9 @@ impl Inputs {
         };
         HeadPair {
             student_hidden: matrix(&self.student_hidden),
-            student_head: matrix(&self.student_head),
+            student_head: Head::plain(matrix(&self.student_head)),
             teacher_hidden: matrix(&self.teacher_hidden),
-            teacher_head: matrix(&self.teacher_head),
+            teacher_head: Head::plain(matrix(&self.teacher_head)),
         }
     }
 }

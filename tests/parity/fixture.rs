@@ -7,7 +7,7 @@ use pycno_model::{Checkpoint, Decoder, hf};
 use safetensors::{SafeTensors, tensor::TensorView};
 
 /// Every model that `make.py` writes.
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 14] = [
     "mha_tied",
     "gqa_untied",
     "biases",
@@ -20,6 +20,7 @@ pub(crate) const NAMES: [&str; 13] = [
     "f16_file",
     "qwen2",
     "qwen3",
+    "gemma2",
     "gemma3",
 ];
 

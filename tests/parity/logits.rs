@@ -45,12 +45,15 @@ fn each(spec: &mut ModelSpec, change: fn(&mut AttentionSpec)) {
 #[test]
 fn ignoring_what_a_variant_adds_would_show() {
     type Ignore = fn(&mut ModelSpec);
-    let cases: [(&str, Ignore); 10] = [
+    let cases: [(&str, Ignore); 13] = [
         ("llama3_rope", |spec| each(spec, |attention| attention.rope.scaling = None)),
         ("mistral_window", |spec| each(spec, |attention| attention.window = None)),
         ("other_eps_theta", |spec| spec.norm.eps = 1e-5),
         ("other_eps_theta", |spec| each(spec, |attention| attention.rope.theta = 1e4)),
         ("qwen2", |spec| each(spec, |attention| attention.window = None)),
+        ("gemma2", |spec| each(spec, |attention| attention.window = None)),
+        ("gemma2", |spec| each(spec, |attention| attention.softcap = None)),
+        ("gemma2", |spec| spec.logit_softcap = None),
         ("gemma3", |spec| each(spec, |attention| attention.window = None)),
         ("gemma3", |spec| each(spec, |attention| attention.rope = RopeSpec::plain(1e4))),
         ("gemma3", |spec| each(spec, |attention| attention.scale = None)),

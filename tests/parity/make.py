@@ -76,6 +76,16 @@ VARIANTS = {
         dict(num_key_value_heads=2, head_dim=12, tie_word_embeddings=True),
         dict(max_shard_size="40KB"),
     ),
+    "gemma2": (
+        "Gemma2",
+        dict(
+            GEMMA,
+            attn_logit_softcapping=2.0,
+            final_logit_softcapping=4.0,
+            layer_types=["sliding_attention", "full_attention"],
+        ),
+        dict(dtype=torch.bfloat16),
+    ),
     "gemma3": (
         "Gemma3",
         dict(
@@ -90,7 +100,7 @@ VARIANTS = {
         {},
     ),
 }
-SEEDS = {name: 100 + i for i, name in enumerate(VARIANTS)} | {"gqa_sharded": 101, "gemma3": 113}
+SEEDS = {name: 100 + i for i, name in enumerate(VARIANTS)} | {"gqa_sharded": 101}
 
 
 def randomize(model, generator):

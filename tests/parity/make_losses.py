@@ -11,7 +11,7 @@ import torch
 import transformers
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
-NAMES = ["mha_tied", "gqa_untied", "biases", "mistral_window", "qwen2", "qwen3", "gemma3"]
+NAMES = ["mha_tied", "gqa_untied", "biases", "mistral_window", "qwen2", "qwen3", "gemma2", "gemma3"]
 STEPS = 20
 
 

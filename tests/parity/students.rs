@@ -13,7 +13,7 @@ use pycno_tests::logits;
 use crate::fixture::{checkpoint, difference, logits as logits_of};
 
 /// One model of each family.
-const FAMILIES: [&str; 5] = ["biases", "mistral_window", "qwen2", "qwen3", "gemma3"];
+const FAMILIES: [&str; 6] = ["biases", "mistral_window", "qwen2", "qwen3", "gemma2", "gemma3"];
 /// Sums over fewer channels, in another order; logits up to 10.
 const TOLERANCE: f32 = 1e-4;
 

@@ -163,7 +163,7 @@ fn log_likelihood(inputs: &Inputs) -> anyhow::Result<Repetition<'_>> {
     let (ids, targets) = (inputs.batch().inputs(&inputs.device), inputs.batch().targets());
     Ok(Box::new(move || {
         let hidden = decoder.hidden(ids.clone()).reshape([-1, d_model]);
-        token_losses(&hidden, &decoder.head_weight(), &targets, CHUNK_ROWS);
+        token_losses(&hidden, &decoder.head(), &targets, CHUNK_ROWS);
         Ok(())
     }))
 }

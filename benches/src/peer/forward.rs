@@ -41,7 +41,7 @@ pub fn loglik<R: BufRead, W: Write>(
 }
 
 fn rated(decoder: &Decoder, batch: &Batch) -> Vec<TokenLoss> {
-    let head = decoder.head_weight();
+    let head = decoder.head();
     let hidden = decoder.hidden(batch.inputs(&head.device()));
     let [rows, seq, d_model] = hidden.dims();
     token_losses(&hidden.reshape([rows * seq, d_model]), &head, &batch.targets(), CHUNK_ROWS)
@@ -72,7 +72,7 @@ pub fn decode<R: BufRead, W: Write>(
 
 /// The `new` likeliest tokens, one after the other; an end of text does not stop it.
 fn decoded(decoder: &Decoder, prompt: &[u32], new: usize) -> anyhow::Result<Vec<u32>> {
-    let device = decoder.head_weight().device();
+    let device = decoder.device();
     let (mut cache, mut input) = (decoder.cache(), prompt.to_vec());
     let mut tokens = Vec::with_capacity(new);
     while tokens.len() < new {

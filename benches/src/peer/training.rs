@@ -104,14 +104,13 @@ impl Objective for Guided {
     }
 
     fn gradients(&self, outputs: StudentOutputs<'_>) -> Result<Gradients, TrainError> {
-        let teacher_head = self.teacher.head_weight();
-        let hidden = self.teacher.hidden(outputs.batch.inputs(&teacher_head.device()));
+        let hidden = self.teacher.hidden(outputs.batch.inputs(&self.teacher.device()));
         let [rows, seq, d_model] = hidden.dims();
         let pair = HeadPair {
             student_hidden: outputs.hidden,
             student_head: outputs.head,
             teacher_hidden: hidden.reshape([rows * seq, d_model]),
-            teacher_head,
+            teacher_head: self.teacher.head(),
         };
         Ok(self.divergence.gradients(&pair).into())
     }

@@ -20,15 +20,15 @@ use crate::Temperature;
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use pycno_distill::{Divergence, HeadPair, Temperature};
+/// use pycno_distill::{Divergence, Head, HeadPair, Temperature};
 ///
 /// let device = Device::flex();
 /// // One token, two words: teacher says 3/4 and 1/4, student 1/2 and 1/2.
 /// let pair = HeadPair {
 ///     student_hidden: Tensor::ones([1, 1], &device),
-///     student_head: Tensor::zeros([1, 2], &device),
+///     student_head: Head::plain(Tensor::zeros([1, 2], &device)),
 ///     teacher_hidden: Tensor::ones([1, 1], &device),
-///     teacher_head: Tensor::from_data([[3f32.ln(), 0.0]], &device),
+///     teacher_head: Head::plain(Tensor::from_data([[3f32.ln(), 0.0]], &device)),
 /// };
 /// let temperature = Temperature::default();
 /// let forward = Divergence::ForwardKl { temperature }.gradients(&pair).loss;
@@ -89,6 +89,7 @@ mod tests {
     use burn::tensor::{Device, Tensor, TensorData};
 
     use super::*;
+    use crate::Head;
 
     fn pair(scale: f64) -> HeadPair {
         // Repeatable, unlike Burn's generator, which all tests of a process share.
@@ -100,9 +101,9 @@ mod tests {
         };
         HeadPair {
             student_hidden: random([9, 4]),
-            student_head: random([4, 30]),
+            student_head: Head::plain(random([4, 30])),
             teacher_hidden: random([9, 5]),
-            teacher_head: random([5, 30]),
+            teacher_head: Head::plain(random([5, 30])),
         }
     }
 
@@ -137,7 +138,7 @@ mod tests {
     #[test]
     fn each_divergence_is_the_one_it_is_named_after() {
         // The teacher rules out the second of two words, the student does not: only the reverse minds.
-        let logits = |other: f32| Tensor::from_data([[0.0, other]], &Device::flex());
+        let logits = |other: f32| Head::plain(Tensor::from_data([[0.0, other]], &Device::flex()));
         let one = || Tensor::ones([1, 1], &Device::flex());
         let pair = HeadPair {
             student_hidden: one(),

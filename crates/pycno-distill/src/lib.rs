@@ -20,5 +20,5 @@ mod temperature;
 pub use config::ObjectiveConfig;
 pub use divergence::Divergence;
 pub use error::DistillError;
-pub use pycno_kernels::head::HeadPair;
+pub use pycno_kernels::head::{Head, HeadPair};
 pub use temperature::Temperature;

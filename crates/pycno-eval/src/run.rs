@@ -77,7 +77,7 @@ pub fn evaluate(
     prompts.check_vocabulary(spec.vocab)?;
     let requests: Vec<&Request> = prompts.requests().map(|(_, _, request)| request).collect();
     // Trees come in many shapes, and GPU kernels are tuned anew for each.
-    let on_host = fusable(&decoder.head_weight());
+    let on_host = fusable(decoder.head().weight());
     let arrangement = if on_host { Arrangement::Tree } else { Arrangement::Padded };
     let plan = BatchPlan::new(&requests, options.token_budget, arrangement);
     let work = Work { decoder, prompts: &prompts, requests: &requests, plan: &plan, options };

@@ -40,7 +40,7 @@ pub(crate) fn batch(decoder: &Decoder, batch: EvalBatch<'_>, chunk_rows: usize) 
         Arrangement::Tree => tree_rows(decoder, batch),
         Arrangement::Padded => padded_rows(decoder, batch),
     };
-    let losses = token_losses(&hidden, &decoder.head_weight(), &targets, chunk_rows);
+    let losses = token_losses(&hidden, &decoder.head(), &targets, chunk_rows);
     let mut losses = losses.as_slice();
     requests.iter().map(|request| take(&mut losses, request.n_scored)).collect()
 }
@@ -63,7 +63,7 @@ fn tree_rows(decoder: &Decoder, batch: EvalBatch<'_>) -> Tensor<2> {
 
 /// The same, each row padded on the right to the longest, which a causal model never sees from a real token.
 fn padded_rows(decoder: &Decoder, batch: EvalBatch<'_>) -> Tensor<2> {
-    let device = decoder.head_weight().device();
+    let device = decoder.device();
     let seq = batch.rows.iter().map(|row| row.inputs.len()).max().unwrap_or(0);
     let padded: Vec<Vec<u32>> = batch.rows.iter().map(|row| pad(row.inputs, seq)).collect();
     let padded: Vec<&[u32]> = padded.iter().map(Vec::as_slice).collect();

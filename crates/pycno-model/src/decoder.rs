@@ -10,7 +10,7 @@ use burn::{
 use pycno_kernels::{
     KvCache,
     attention::{Arrangement, Segments},
-    linear::linear,
+    head::Head,
 };
 
 use crate::{
@@ -45,8 +45,7 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Tensors`] if the checkpoint's tensors are not those of its spec, [`ModelError::Incomputable`]
-    /// for one whose logits are capped.
+    /// [`ModelError::Tensors`] if the checkpoint's tensors are not those of its spec.
     pub fn new(checkpoint: &Checkpoint, device: &Device) -> Result<Self, ModelError> {
         Self::computing_in(ComputeDtype::F32, checkpoint, device)
     }
@@ -62,9 +61,6 @@ impl Decoder {
         device: &Device,
     ) -> Result<Self, ModelError> {
         checkpoint.check()?;
-        if let Some(cap) = checkpoint.spec.logit_softcap {
-            return Err(ModelError::Incomputable { what: format!("logits capped at {cap}") });
-        }
         let target = &DeviceDtype { device, dtype: dtype.on(device)? };
         let spec = &checkpoint.spec;
         let outside = |part| checkpoint.tensors.get(&TensorId::outside(part));
@@ -113,8 +109,7 @@ impl Decoder {
     pub fn tree_hidden(&self, ids: &[u32], segments: &Segments) -> Tensor<2> {
         assert_eq!(ids.len(), segments.rows(), "an id for every row");
         let data: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
-        let device = self.norm.gamma.val().device();
-        let ids = Tensor::from_data(TensorData::new(data, [1, ids.len()]), &device);
+        let ids = Tensor::from_data(TensorData::new(data, [1, ids.len()]), &self.device());
         let rows = &mut Rows::Tree(segments);
         self.forward(ids, &segments.positions(), rows, &mut |_, _, _| {}).squeeze_dim(0)
     }
@@ -136,14 +131,19 @@ impl Decoder {
     ///
     /// # Shapes
     ///
-    /// - `gradient`: `[d_model, vocab]`, as [`Decoder::head_weight`]
+    /// - `gradient`: `[d_model, vocab]`, as [`Head::weight`]
     pub fn head_gradient(&self, gradient: Tensor<2>) -> (ParamId, Tensor<2>) {
         (self.unembedding().id, gradient.transpose())
     }
 
-    /// The head's weight, `[d_model, vocab]`: a view, since checkpoints store it transposed.
-    pub fn head_weight(&self) -> Tensor<2> {
-        self.unembedding().val().transpose()
+    /// What turns final hidden states into logits; its weight is a view, since checkpoints store it transposed.
+    pub fn head(&self) -> Head {
+        Head::plain(self.unembedding().val().transpose()).capped(self.spec.logit_softcap)
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> Device {
+        self.norm.gamma.val().device()
     }
 
     /// `[vocab, d_model]`, the embedding where it is tied.
@@ -158,7 +158,7 @@ impl Decoder {
     /// - `hidden`: `[rows, d_model]`
     /// - output: `[rows, vocab]`
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        linear(hidden.unsqueeze_dim(0), self.unembedding().val()).squeeze_dim(0)
+        self.head().logits(hidden)
     }
 
     fn forward(

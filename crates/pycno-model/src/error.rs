@@ -14,12 +14,6 @@ pub enum ModelError {
         /// The device.
         device: String,
     },
-    /// An option of a model that the decoder cannot compute.
-    #[error("the decoder cannot compute {what}")]
-    Incomputable {
-        /// The option, as the spec names it.
-        what: String,
-    },
     /// Tensors of a checkpoint do not match its spec.
     #[error(
         "tensors do not match the config: missing [{}], unexpected [{}], misshapen [{}]",

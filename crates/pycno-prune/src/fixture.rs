@@ -55,7 +55,7 @@ impl Shape {
             tied: self.tied,
             max_positions: 64,
             embedding_scale: self.gemma.then_some(3.0),
-            logit_softcap: None,
+            logit_softcap: self.gemma.then_some(4.0),
         }
     }
 

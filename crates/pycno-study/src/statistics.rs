@@ -71,7 +71,7 @@ pub(crate) fn measure(
     advance: &mut dyn FnMut(u64),
 ) -> Result<Statistics, PruneError> {
     let mut statistics = Statistics::new(decoder.spec(), provenance);
-    let device = decoder.head_weight().device();
+    let device = decoder.device();
     for sequences in calibration.sequences.chunks(BATCH) {
         let batch = Batch { ids: sequences.to_vec() };
         statistics.observe(decoder, batch.tensor(&device))?;

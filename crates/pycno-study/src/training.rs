@@ -165,7 +165,7 @@ impl Objective for StudyObjective {
                     student_hidden: outputs.hidden,
                     student_head: outputs.head,
                     teacher_hidden: hidden.reshape([rows * seq, d_model]),
-                    teacher_head: teacher.head_weight(),
+                    teacher_head: teacher.head(),
                 };
                 Ok(divergence.gradients(&pair).into())
             }

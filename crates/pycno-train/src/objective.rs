@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 use pycno_data::Batch;
-use pycno_kernels::head::{CHUNK_ROWS, HeadLoss, cross_entropy_head};
+use pycno_kernels::head::{CHUNK_ROWS, Head, HeadLoss, cross_entropy_head};
 
 use crate::TrainError;
 
@@ -14,8 +14,8 @@ pub struct StudentOutputs<'a> {
     /// Final hidden states of [`Batch::inputs`], sequence after sequence:
     /// `[batch * (seq - 1), d_model]`.
     pub hidden: Tensor<2>,
-    /// `[d_model, vocab]`
-    pub head: Tensor<2>,
+    /// What turns them into logits; its weight is `[d_model, vocab]`.
+    pub head: Head,
     /// The tokens; [`Batch::targets`] has one per row of `hidden`.
     pub batch: &'a Batch,
 }
@@ -28,7 +28,7 @@ pub struct Gradients {
     pub loss: f64,
     /// As [`StudentOutputs::hidden`].
     pub grad_hidden: Tensor<2>,
-    /// As [`StudentOutputs::head`].
+    /// By the weight of [`StudentOutputs::head`].
     pub grad_head: Tensor<2>,
     /// Other means over the rows, by name, for the event log.
     pub metrics: BTreeMap<String, f64>,

@@ -4,15 +4,15 @@
 use burn::tensor::{DType, Int, Tensor, TensorData, activation::log_softmax};
 
 use super::{
-    CrossEntropy, HeadLoss, HeadPair,
+    CrossEntropy, Head, HeadLoss, HeadPair,
     row_loss::{Logits, RowLoss},
 };
 
 /// [`super::distill_head`] in Burn's operations, for checked arguments.
 pub fn distill<L: RowLoss<Logits>>(pair: &HeadPair, loss: &L, chunk_rows: usize) -> HeadLoss {
     let scale = 1.0 / pair.student_hidden.dims()[0] as f64;
-    let student = Head { hidden: &pair.student_hidden, weight: &pair.student_head };
-    let teacher = Head { hidden: &pair.teacher_hidden, weight: &pair.teacher_head };
+    let student = Projection { hidden: &pair.student_hidden, head: &pair.student_head };
+    let teacher = Projection { hidden: &pair.teacher_hidden, head: &pair.teacher_head };
     student.chunked(chunk_rows, |start, logits| {
         let teacher = teacher.logits(start, logits.dims()[0]);
         loss.chunk(logits, teacher, scale)
@@ -21,12 +21,12 @@ pub fn distill<L: RowLoss<Logits>>(pair: &HeadPair, loss: &L, chunk_rows: usize)
 
 /// [`super::cross_entropy_head`] in Burn's operations, for checked arguments.
 pub fn cross_entropy(
-    [hidden, weight]: [&Tensor<2>; 2],
+    (hidden, head): (&Tensor<2>, &Head),
     targets: &[u32],
     chunk_rows: usize,
 ) -> HeadLoss {
     let scale = 1.0 / targets.len() as f64;
-    Head { hidden, weight }.chunked(chunk_rows, |start, logits| {
+    Projection { hidden, head }.chunked(chunk_rows, |start, logits| {
         let targets = column(&targets[start..start + logits.dims()[0]], &logits);
         CrossEntropy.chunk(logits, targets, scale)
     })
@@ -34,29 +34,45 @@ pub fn cross_entropy(
 
 /// See [`super::token_losses`].
 pub(super) fn token_losses(
-    [hidden, weight]: [&Tensor<2>; 2],
+    (hidden, head): (&Tensor<2>, &Head),
     targets: &[u32],
     chunk_rows: usize,
 ) -> Vec<(f64, bool)> {
-    let head = Head { hidden, weight };
+    let projection = Projection { hidden, head };
     let losses = targets.chunks(chunk_rows).enumerate().flat_map(|(chunk, targets)| {
-        token_losses_chunk(head.logits(chunk * chunk_rows, targets.len()), targets)
+        token_losses_chunk(projection.logits(chunk * chunk_rows, targets.len()), targets)
     });
     losses.collect()
 }
 
-/// Hidden states and the matrix that turns them into logits.
+/// Hidden states and the head that turns them into logits.
 #[derive(Clone, Copy)]
-struct Head<'a> {
+struct Projection<'a> {
     hidden: &'a Tensor<2>,
-    weight: &'a Tensor<2>,
+    head: &'a Head,
 }
 
-impl Head<'_> {
+impl Projection<'_> {
+    /// Capped.
     fn logits(self, start: usize, n: usize) -> Tensor<2> {
-        let logits = self.hidden.clone().narrow(0, start, n).matmul(self.weight.clone());
+        let logits = self.hidden.clone().narrow(0, start, n).matmul(self.head.weight.clone());
         // A model may compute in half precision; its losses are formed in full.
-        if logits.dtype() == DType::F32 { logits } else { logits.cast(DType::F32) }
+        let logits = if logits.dtype() == DType::F32 { logits } else { logits.cast(DType::F32) };
+        match self.head.softcap {
+            Some(softcap) => softcap.apply_composed(logits),
+            None => logits,
+        }
+    }
+
+    /// The loss of a chunk, and its gradient by the logits before their softcap.
+    fn by_logits(
+        self,
+        capped: Tensor<2>,
+        backward: impl FnOnce(Tensor<2>) -> (f64, Tensor<2>),
+    ) -> (f64, Tensor<2>) {
+        let Some(softcap) = self.head.softcap else { return backward(capped) };
+        let (loss, gradient) = backward(capped.clone());
+        (loss, softcap.chain_composed(gradient, capped))
     }
 
     /// Goes through the rows in chunks; `backward` turns a chunk's start and logits into the sum of
@@ -66,13 +82,14 @@ impl Head<'_> {
         chunk_rows: usize,
         backward: impl Fn(usize, Tensor<2>) -> (f64, Tensor<2>),
     ) -> HeadLoss {
-        let [rows, _] = self.hidden.dims();
+        let ([rows, _], weight) = (self.hidden.dims(), &self.head.weight);
         let (mut sum, mut grad_hidden, mut grad_head) = (0.0, Vec::new(), None::<Tensor<2>>);
         for start in (0..rows).step_by(chunk_rows) {
             let n = chunk_rows.min(rows - start);
-            let (loss, grad_logits) = backward(start, self.logits(start, n));
+            let (loss, grad_logits) =
+                self.by_logits(self.logits(start, n), |logits| backward(start, logits));
             sum += loss;
-            grad_hidden.push(grad_logits.clone().matmul(self.weight.clone().transpose()));
+            grad_hidden.push(grad_logits.clone().matmul(weight.clone().transpose()));
             let hidden = self.hidden.clone().narrow(0, start, n);
             let product = grad_logits.transpose().matmul(hidden);
             grad_head = Some(match grad_head.take() {
@@ -80,7 +97,7 @@ impl Head<'_> {
                 None => product,
             });
         }
-        let grad_head = grad_head.map_or_else(|| self.weight.zeros_like(), Tensor::transpose);
+        let grad_head = grad_head.map_or_else(|| weight.zeros_like(), Tensor::transpose);
         HeadLoss { loss: sum / rows as f64, grad_hidden: Tensor::cat(grad_hidden, 0), grad_head }
     }
 }

@@ -7,9 +7,10 @@ use burn::{
 use rayon::prelude::*;
 
 use super::{
-    CrossEntropy, HeadLoss, HeadPair,
+    CrossEntropy, Head, HeadLoss, HeadPair,
     row_loss::{Logits, RowLoss, Target, TeacherRow},
     rows,
+    softcap::Softcap,
 };
 use crate::{
     host::{dense, flex, primitive},
@@ -18,10 +19,11 @@ use crate::{
     tile::TileMut,
 };
 
-/// Hidden states `[rows, d_model]` and the matrix `[d_model, vocab]` that turns them into logits.
-struct Head {
+/// Hidden states `[rows, d_model]` and the head that turns them into logits, its weight `[d_model, vocab]`.
+struct Projection {
     hidden: FlexTensor,
     weight: FlexTensor,
+    softcap: Option<Softcap>,
 }
 
 /// Rows of one chunk.
@@ -37,42 +39,63 @@ pub(super) fn distill<L: RowLoss<Logits>>(
     loss: &L,
     chunk_rows: usize,
 ) -> HeadLoss {
-    let student = Head::new([&pair.student_hidden, &pair.student_head]);
-    let teacher = Head::new([&pair.teacher_hidden, &pair.teacher_head]);
+    let student = Projection::new((&pair.student_hidden, &pair.student_head));
+    let teacher = Projection::new((&pair.teacher_hidden, &pair.teacher_head));
     let [rows, vocab] = student.dims();
+    let mean = Mean { rows, softcap: student.softcap };
     let mut buffer = vec![0.0; chunk_rows.min(rows) * vocab];
     student.chunked(chunk_rows, |chunk, logits| {
         let teacher_logits = &mut buffer[..chunk.rows * vocab];
         teacher.logits(chunk, teacher_logits);
-        backward::<Logits, L>(loss, logits, teacher_logits.par_chunks(vocab), rows)
+        backward::<Logits, L>(loss, logits, teacher_logits.par_chunks(vocab), mean)
     })
 }
 
 /// See [`super::cross_entropy_head`].
-pub(super) fn cross_entropy(head: [&Tensor<2>; 2], targets: &[u32], chunk_rows: usize) -> HeadLoss {
-    let head = Head::new(head);
+pub(super) fn cross_entropy(
+    head: (&Tensor<2>, &Head),
+    targets: &[u32],
+    chunk_rows: usize,
+) -> HeadLoss {
+    let head = Projection::new(head);
     debug_assert_eq!(head.dims()[0], targets.len());
+    let mean = Mean { rows: targets.len(), softcap: head.softcap };
     head.chunked(chunk_rows, |Chunk { start, rows }, logits| {
         let own = targets[start..start + rows].par_iter().map(|target| *target as usize);
-        backward::<Target, _>(&CrossEntropy, logits, own, targets.len())
+        backward::<Target, _>(&CrossEntropy, logits, own, mean)
     })
 }
 
-/// Turns the logits of a chunk into their gradients, row by row, for a mean over `rows` rows; gives the losses.
+/// What the logits of a chunk came through, and how many rows the mean is over.
+#[derive(Clone, Copy)]
+struct Mean {
+    rows: usize,
+    softcap: Option<Softcap>,
+}
+
+/// Turns the logits of a chunk into the gradients by what they were before their softcap, row by row; gives the losses.
 ///
 /// Compiled anew for every loss: behind a pointer a loss would be compiled for the baseline's vectors alone.
 fn backward<'a, T: TeacherRow, L: RowLoss<T>>(
     loss: &L,
     logits: &mut [f32],
     teacher: impl IndexedParallelIterator<Item = T::Row<'a>>,
-    rows: usize,
+    Mean { rows, softcap }: Mean,
 ) -> Vec<f64> {
     let (vocab, scale) = (logits.len() / teacher.len(), 1.0 / rows as f64);
     let pairs = logits.par_chunks_mut(vocab).zip(teacher);
     let losses = pairs.map(|(student, teacher)| {
         vectorized(
             #[inline(always)]
-            || loss.row(student, teacher, scale),
+            || {
+                // The loss overwrites the row, and the slope of the softcap is read off it.
+                let capped = softcap.map(|softcap| (softcap, student.to_vec()));
+                let found = loss.row(student, teacher, scale);
+                if let Some((softcap, capped)) = capped {
+                    softcap.chain(student, &capped);
+                }
+                found
+            },
         )
     });
     losses.collect()
@@ -80,11 +103,11 @@ fn backward<'a, T: TeacherRow, L: RowLoss<T>>(
 
 /// See [`super::token_losses`].
 pub(super) fn token_losses(
-    head: [&Tensor<2>; 2],
+    head: (&Tensor<2>, &Head),
     targets: &[u32],
     chunk_rows: usize,
 ) -> Vec<(f64, bool)> {
-    let head = Head::new(head);
+    let head = Projection::new(head);
     let [rows, vocab] = head.dims();
     let mut buffer = vec![0.0; chunk_rows.min(rows) * vocab];
     let mut losses = Vec::with_capacity(rows);
@@ -108,9 +131,10 @@ fn chunks(rows: usize, chunk_rows: usize) -> impl Iterator<Item = Chunk> {
     (0..rows).step_by(chunk_rows).map(chunk)
 }
 
-impl Head {
-    fn new([hidden, weight]: [&Tensor<2>; 2]) -> Self {
-        Self { hidden: dense(primitive(hidden)), weight: primitive(weight) }
+impl Projection {
+    fn new((hidden, head): (&Tensor<2>, &Head)) -> Self {
+        let Head { weight, softcap } = head;
+        Self { hidden: dense(primitive(hidden)), weight: primitive(weight), softcap: *softcap }
     }
 
     /// Rows and vocabulary.
@@ -118,14 +142,23 @@ impl Head {
         [View::of(&self.hidden).dims()[0], View::of(&self.weight).dims()[1]]
     }
 
+    /// Writes the logits of a chunk, capped.
     fn logits(&self, chunk: Chunk, out: &mut [f32]) {
-        let out = TileMut::dense(out, [chunk.rows, self.dims()[1]]);
+        let vocab = self.dims()[1];
+        let tile = TileMut::dense(out, [chunk.rows, vocab]);
         let hidden = View::of(&self.hidden).rows(chunk.start, chunk.rows);
-        multiply(out, [hidden, View::of(&self.weight)], Output::Overwrite);
+        multiply(tile, [hidden, View::of(&self.weight)], Output::Overwrite);
+        let Some(softcap) = self.softcap else { return };
+        out.par_chunks_mut(vocab).for_each(|row| {
+            vectorized(
+                #[inline(always)]
+                || softcap.apply(row),
+            );
+        });
     }
 
-    /// Goes through the rows in chunks; `backward` turns a chunk's logits into the gradient by them, already
-    /// divided by the number of all rows, and gives the rows' losses.
+    /// Goes through the rows in chunks; `backward` turns a chunk's logits into the gradient by what they
+    /// were before the softcap, already divided by the number of all rows, and gives the rows' losses.
     fn chunked(
         &self,
         chunk_rows: usize,

@@ -19,9 +19,11 @@ mod mixture;
 mod reverse_kl;
 mod row_loss;
 mod rows;
+mod softcap;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
+use self::softcap::Softcap;
 pub use self::{
     cross_entropy::CrossEntropy,
     forward_kl::ForwardKl,
@@ -29,7 +31,7 @@ pub use self::{
     reverse_kl::ReverseKl,
     row_loss::{Logits, RowLoss, Target, TeacherRow},
 };
-use crate::host::fusable;
+use crate::{host::fusable, linear::linear};
 
 /// Rows handled at once unless the caller knows better: 256 rows of 49,152 logits are 48 MiB.
 ///
@@ -38,17 +40,25 @@ use crate::host::fusable;
 /// under load, by rows per chunk: 17.9 s (64), 14.6 s (128), 13.1 s (256), 13.3 s (512), 14.0 s (1,024).
 pub const CHUNK_ROWS: usize = 256;
 
+/// What turns final hidden states into logits: `x weight`, then the softcap if there is one.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// `[d_model, vocab]`
+    weight: Tensor<2>,
+    softcap: Option<Softcap>,
+}
+
 /// Final hidden states and heads of both models, for the same tokens.
 #[derive(Clone, Debug)]
 pub struct HeadPair {
     /// `[rows, d_student]`
     pub student_hidden: Tensor<2>,
-    /// `[d_student, vocab]`
-    pub student_head: Tensor<2>,
+    /// `d_student` to `vocab`
+    pub student_head: Head,
     /// `[rows, d_teacher]`
     pub teacher_hidden: Tensor<2>,
-    /// `[d_teacher, vocab]`
-    pub teacher_head: Tensor<2>,
+    /// `d_teacher` to `vocab`
+    pub teacher_head: Head,
 }
 
 /// A loss and its gradients.
@@ -58,7 +68,7 @@ pub struct HeadLoss {
     pub loss: f64,
     /// `[rows, d_model]`
     pub grad_hidden: Tensor<2>,
-    /// `[d_model, vocab]`; a transposed view, since a tied head wants `[vocab, d_model]`.
+    /// By the head's weight, `[d_model, vocab]`; a transposed view, since a tied head wants `[vocab, d_model]`.
     pub grad_head: Tensor<2>,
 }
 
@@ -71,6 +81,57 @@ pub struct TokenLoss {
     pub greedy: bool,
 }
 
+impl Head {
+    /// A head whose logits are `x weight`.
+    ///
+    /// # Shapes
+    ///
+    /// - `weight`: `[d_model, vocab]`
+    pub const fn plain(weight: Tensor<2>) -> Self {
+        Self { weight, softcap: None }
+    }
+
+    /// The head with logits `c tanh(logits / c)` (Gemma 2), or as they are for `None`.
+    ///
+    /// # Panics
+    ///
+    /// Unless the cap is positive.
+    #[must_use]
+    pub fn capped(self, softcap: Option<f64>) -> Self {
+        Self { softcap: softcap.map(Softcap::at), ..self }
+    }
+
+    /// `[d_model, vocab]`
+    pub const fn weight(&self) -> &Tensor<2> {
+        &self.weight
+    }
+
+    /// Tokens that it has a logit for.
+    pub fn vocab(&self) -> usize {
+        self.weight.dims()[1]
+    }
+
+    /// Where its weight is.
+    pub fn device(&self) -> Device {
+        self.weight.device()
+    }
+
+    /// Logits of a few rows, all at once; a loss of many goes through [`cross_entropy_head`] or [`distill_head`].
+    ///
+    /// # Shapes
+    ///
+    /// - `hidden`: `[rows, d_model]`
+    /// - output: `[rows, vocab]`
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let weight = self.weight.clone().transpose();
+        let logits = linear(hidden.unsqueeze_dim(0), weight).squeeze_dim(0);
+        match self.softcap {
+            Some(softcap) => softcap.apply_composed(logits),
+            None => logits,
+        }
+    }
+}
+
 /// Computes the mean over rows of a divergence between the student's and the teacher's logits, and its
 /// gradients by the student's hidden states and head.
 ///
@@ -78,9 +139,10 @@ pub struct TokenLoss {
 ///
 /// If rows or vocabularies differ, there are no rows, or `chunk_rows` is 0.
 pub fn distill_head<L: RowLoss<Logits>>(pair: &HeadPair, loss: &L, chunk_rows: usize) -> HeadLoss {
-    let ([rows, _], [_, vocab]) = (pair.student_hidden.dims(), pair.student_head.dims());
+    let rows = pair.student_hidden.dims()[0];
     assert_eq!(rows, pair.teacher_hidden.dims()[0], "rows of student and teacher");
-    assert_eq!(vocab, pair.teacher_head.dims()[1], "vocabulary of student and teacher");
+    let vocab = [&pair.student_head, &pair.teacher_head].map(Head::vocab);
+    assert_eq!(vocab[0], vocab[1], "vocabulary of student and teacher");
     check_chunk(rows, chunk_rows);
     // A teacher may compute in half precision.
     if fusable(&pair.student_hidden) && fusable(&pair.teacher_hidden) {
@@ -98,16 +160,16 @@ pub fn distill_head<L: RowLoss<Logits>>(pair: &HeadPair, loss: &L, chunk_rows: u
 /// vocabulary.
 pub fn cross_entropy_head(
     hidden: &Tensor<2>,
-    head: &Tensor<2>,
+    head: &Head,
     targets: &[u32],
     chunk_rows: usize,
 ) -> HeadLoss {
     check_targets(hidden, head, targets);
     check_chunk(targets.len(), chunk_rows);
     if fusable(hidden) {
-        host::cross_entropy([hidden, head], targets, chunk_rows)
+        host::cross_entropy((hidden, head), targets, chunk_rows)
     } else {
-        composed::cross_entropy([hidden, head], targets, chunk_rows)
+        composed::cross_entropy((hidden, head), targets, chunk_rows)
     }
 }
 
@@ -118,7 +180,7 @@ pub fn cross_entropy_head(
 /// As [`cross_entropy_head`], but no rows give no losses.
 pub fn token_losses(
     hidden: &Tensor<2>,
-    head: &Tensor<2>,
+    head: &Head,
     targets: &[u32],
     chunk_rows: usize,
 ) -> Vec<TokenLoss> {
@@ -127,9 +189,9 @@ pub fn token_losses(
     }
     check_targets(hidden, head, targets);
     let losses = if fusable(hidden) {
-        host::token_losses([hidden, head], targets, chunk_rows)
+        host::token_losses((hidden, head), targets, chunk_rows)
     } else {
-        composed::token_losses([hidden, head], targets, chunk_rows)
+        composed::token_losses((hidden, head), targets, chunk_rows)
     };
     losses.into_iter().map(|(nats, greedy)| TokenLoss { nats, greedy }).collect()
 }
@@ -139,9 +201,9 @@ fn check_chunk(rows: usize, chunk_rows: usize) {
     assert!(chunk_rows > 0, "a chunk has rows");
 }
 
-fn check_targets(hidden: &Tensor<2>, head: &Tensor<2>, targets: &[u32]) {
+fn check_targets(hidden: &Tensor<2>, head: &Head, targets: &[u32]) {
     assert_eq!(hidden.dims()[0], targets.len(), "rows and targets");
-    let vocab = head.dims()[1];
+    let vocab = head.vocab();
     let outside = targets.iter().find(|target| **target as usize >= vocab);
     assert!(outside.is_none(), "target {outside:?} outside the vocabulary of {vocab}");
 }

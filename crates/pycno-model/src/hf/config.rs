@@ -159,7 +159,7 @@ mod tests {
         refused(&json!({ "rope_scaling": { "type": "linear" } }), &["rope_scaling.factor"]);
         refused(
             &json!({ "model_type": "gpt2" }),
-            &["model_type", "llama, mistral, qwen2, qwen3, gemma3_text", "gpt2"],
+            &["model_type", "llama, mistral, qwen2, qwen3, gemma2, gemma3_text", "gpt2"],
         );
         refused(&json!({ "model_type": null }), &["model_type", "null"]);
         refused(&json!({ "hidden_act": "gelu" }), &["hidden_act", "silu", "gelu"]);

@@ -55,7 +55,7 @@ pub(super) fn micro_gradients(
     objective: &dyn Objective,
     share: f64,
 ) -> Result<(Measured, GradientsParams), TrainError> {
-    let head = student.head_weight();
+    let head = student.head();
     let device = head.device();
     let tracked = student.clone().train();
     let hidden = tracked.hidden(batch.inputs(&device));

@@ -31,8 +31,8 @@ impl HeldOut<'_> {
 ///
 /// [`TrainError`] for sequences of several lengths, or tokens the model does not know.
 pub fn held_out_loss(model: &Decoder, sequences: &[Vec<u32>]) -> Result<f64, TrainError> {
-    let head = model.head_weight();
-    check_data(sequences, head.dims()[1])?;
+    let head = model.head();
+    check_data(sequences, head.vocab())?;
     let mut sum = 0.0;
     for rows in sequences.chunks(ROWS) {
         let batch = Batch { ids: rows.to_vec() };

@@ -1,6 +1,7 @@
 //! The families of models whose folders are read and written: one file each, and nothing of a family elsewhere.
 
 mod gemma;
+mod gemma2;
 mod gemma3;
 mod llama;
 mod mistral;
@@ -33,8 +34,14 @@ pub struct ModelFamily {
 }
 
 /// Every family that is read and written.
-pub const FAMILIES: [&ModelFamily; 5] =
-    [&llama::FAMILY, &mistral::FAMILY, &qwen2::FAMILY, &qwen3::FAMILY, &gemma3::FAMILY];
+pub const FAMILIES: [&ModelFamily; 6] = [
+    &llama::FAMILY,
+    &mistral::FAMILY,
+    &qwen2::FAMILY,
+    &qwen3::FAMILY,
+    &gemma2::FAMILY,
+    &gemma3::FAMILY,
+];
 
 /// Parts of a block as Llama names them, and whoever took over from it.
 const PARTS: [(Part, &str); 11] = [

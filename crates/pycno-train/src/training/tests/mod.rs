@@ -109,7 +109,7 @@ fn composed(student: &Decoder, batch: &Batch) -> (f64, BTreeMap<String, Tensor<1
     let tracked = student.clone().train();
     let hidden = tracked.hidden(batch.inputs(&device));
     let [rows, seq, d_model] = hidden.dims();
-    let logits = hidden.reshape([rows * seq, d_model]).matmul(tracked.head_weight());
+    let logits = hidden.reshape([rows * seq, d_model]).matmul(tracked.head().weight().clone());
     let targets: Vec<i64> = batch.targets().into_iter().map(i64::from).collect();
     let targets = TensorData::new(targets, [rows * seq, 1]);
     let targets = Tensor::<2, Int>::from_data(targets, &device);
@@ -152,7 +152,7 @@ impl Objective for Guided {
             student_hidden: outputs.hidden,
             student_head: outputs.head,
             teacher_hidden: teacher.reshape([rows * seq, d_model]),
-            teacher_head: self.0.head_weight(),
+            teacher_head: self.0.head(),
         };
         Ok(distill_head(&pair, &ForwardKl::at(1.0), 16).into())
     }
