@@ -25,24 +25,32 @@ pub(crate) fn score(
     texts: &Texts,
     model: &Model,
 ) -> Result<Vec<TaskOutcome>, StudyError> {
-    let mut opened = None;
+    let mut decoder = None;
     let mut scored = |items: &TaskItems| {
         let label = label(&model.name, items);
         let key = key((&model.hash, &texts.tokenizer), items, &stage.numerics)?;
         let folder = stage.obtain(&label, &key, |stage, claim| {
-            let decoder = match opened.take() {
-                Some(decoder) => decoder,
-                None => model.decoder(stage.dtype, &stage.device)?,
-            };
-            let decoder = opened.insert(decoder);
+            let decoder = opened(&mut decoder, || model.decoder(stage.dtype, &stage.device))?;
             stage.begin(&label, 0)?;
-            let subject = (model.name.as_str(), &*decoder);
+            let subject = (model.name.as_str(), decoder);
             let questions = (&texts.tokenizer, items);
             answered(claim, &key, subject, questions, &mut batches(stage.watch))
         })?;
         outcome(&folder)
     };
     texts.tasks.iter().map(&mut scored).collect()
+}
+
+/// The decoder in a slot, which is opened by the first task that needs one: none does if all were asked earlier.
+pub(crate) fn opened(
+    slot: &mut Option<Decoder>,
+    open: impl FnOnce() -> Result<Decoder, StudyError>,
+) -> Result<&Decoder, StudyError> {
+    let decoder = match slot.take() {
+        Some(decoder) => decoder,
+        None => open()?,
+    };
+    Ok(slot.insert(decoder))
 }
 
 /// What people see of the stage.

@@ -269,18 +269,15 @@ fn outcomes(
 ) -> Result<Vec<TaskOutcome>, StudyError> {
     let checkpoint = hf::read(folder)?;
     let weights = fingerprint(&checkpoint);
-    let mut opened = None;
+    let open = || Ok(Decoder::new(&checkpoint, &shared.run.environment.device.open()?)?);
+    let mut decoder = None;
     let mut outcome = |items: &TaskItems| {
         let key = scores::key((&weights, &shared.tokenizer), items, &shared.numerics)?;
         let waiting = || shared.progress().waiting(name);
         let stage = match shared.store.claim(&key, waiting)? {
             Claimed::Finished(folder) => folder,
             Claimed::Claim(claim) => {
-                let decoder = match opened.take() {
-                    Some(decoder) => decoder,
-                    None => Decoder::new(&checkpoint, &shared.run.environment.device.open()?)?,
-                };
-                let subject = (name, &*opened.insert(decoder));
+                let subject = (name, scores::opened(&mut decoder, open)?);
                 scores::answered(claim, &key, subject, (&shared.tokenizer, items), &mut |_| {})?
             }
         };
