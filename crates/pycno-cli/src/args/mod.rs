@@ -11,7 +11,10 @@ use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use pycno_model::source::Source;
-use pycno_study::DeviceName;
+use pycno_study::{
+    DeviceName,
+    config::{CALIBRATION_SEQUENCES, SEQUENCE_LENGTH},
+};
 
 pub(crate) use self::{
     advise::{AdviseVerb, DeviceArguments, LawArguments, StudentArguments, TargetArguments},
@@ -197,10 +200,10 @@ pub(crate) struct PruneArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: PathBuf,
     /// Sequences to measure on.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = CALIBRATION_SEQUENCES)]
     pub(crate) sequences: usize,
     /// Tokens per sequence.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = SEQUENCE_LENGTH)]
     pub(crate) length: usize,
     /// Where the student goes; must not exist.
     #[arg(long, value_name = "DIR")]
