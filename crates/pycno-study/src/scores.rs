@@ -4,8 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use pycno_data::Tokenizer;
-use pycno_eval::{EvalOptions, Journal, Progress, TaskItems, TaskOutcome, VERSION, evaluate};
+use pycno_eval::{
+    EvalError, EvalOptions, Journal, Progress, TaskItems, TaskOutcome, VERSION, evaluate, task_score,
+};
 use pycno_model::Decoder;
+use pycno_record::TaskScore;
 
 use crate::{
     Numerics, StageKey, StageKind, StudyError,
@@ -68,21 +71,43 @@ pub(crate) fn key(
     StageKey::new((StageKind::Eval, VERSION), &items.identity(), &inputs, numerics)
 }
 
-/// Asks a named model a task and publishes the answers; a journal keeps what a killed run had.
+/// Asks a named model a task and publishes the answers.
 pub(crate) fn answered(
     claim: Claim<'_>,
     key: &StageKey,
-    (name, model): (&str, &Decoder),
+    model: (&str, &Decoder),
     (tokenizer, items): (&Tokenizer, &TaskItems),
     on_batch: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf, StudyError> {
     let path = claim.work()?.join("journal.jsonl");
     let journal = Journal { path, key: key.hash().to_owned() };
-    let options = EvalOptions { journal: Some(journal), ..EvalOptions::default() };
-    let failed = |source| StudyError::Eval { model: name.to_owned(), source: Box::new(source) };
-    let tasks = std::slice::from_ref(items);
-    let outcomes = evaluate(model, tokenizer, tasks, &options, on_batch).map_err(failed)?;
+    let questions = (tokenizer, std::slice::from_ref(items));
+    let outcomes = asked(model, questions, Some(journal), on_batch)?;
     claim.publish_file(FILE, &json(Path::new(FILE), &outcomes)?)
+}
+
+/// Asks a named model tasks, item by item; a journal keeps what a killed run had.
+pub(crate) fn asked(
+    (name, model): (&str, &Decoder),
+    (tokenizer, tasks): (&Tokenizer, &[TaskItems]),
+    journal: Option<Journal>,
+    on_batch: &mut dyn FnMut(Progress),
+) -> Result<Vec<TaskOutcome>, StudyError> {
+    let options = EvalOptions { journal, ..EvalOptions::default() };
+    evaluate(model, tokenizer, tasks, &options, on_batch).map_err(|source| failed(name, source))
+}
+
+/// A named model's scores, one per task.
+pub(crate) fn task_scores(
+    name: &str,
+    outcomes: &[TaskOutcome],
+) -> Result<Vec<TaskScore>, StudyError> {
+    let scores = outcomes.iter().map(task_score).collect::<Result<_, _>>();
+    scores.map_err(|source| failed(name, source))
+}
+
+fn failed(name: &str, source: EvalError) -> StudyError {
+    StudyError::Eval { model: name.to_owned(), source: Box::new(source) }
 }
 
 /// The outcome in a finished stage.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pycno_data::Tokenizer;
-use pycno_eval::{TaskItems, TaskOutcome, task_score};
+use pycno_eval::{TaskItems, TaskOutcome};
 use pycno_model::{
     Checkpoint, Decoder, ModelSpec,
     hf::{self, SaveDtype},
@@ -245,10 +245,7 @@ impl<'a> Member<'a> {
         shared.folder.link(&name, &stage)?;
         let folder = stage.join(MODEL);
         let summary: Summary = read_json(&stage.join(SUMMARY))?;
-        let outcomes = outcomes(shared, &folder, &name)?;
-        let failed = |source| StudyError::Eval { model: name.clone(), source: Box::new(source) };
-        let scores =
-            outcomes.iter().map(task_score).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let scores = scores::task_scores(&name, &outcomes(shared, &folder, &name)?)?;
         Ok(Trained {
             size: self.seeded.name.clone(),
             params: self.params,
