@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use pycno_data::Tokenizer;
 use pycno_eval::{
-    EvalError, EvalOptions, Journal, Progress, TaskItems, TaskOutcome, VERSION, evaluate, task_score,
+    EvalError, EvalOptions, Journal, Progress, TaskItems, TaskOutcome, VERSION, evaluate,
+    task_score,
 };
 use pycno_model::Decoder;
 use pycno_record::TaskScore;

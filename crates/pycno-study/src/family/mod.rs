@@ -33,9 +33,7 @@ pub use self::config::{
 pub(crate) use self::progress::event;
 pub use self::rules::{BatchRule, BatchSize, RateRule};
 use self::{member::Member, progress::Progress};
-use crate::{
-    Numerics, RunContext, RunFolder, Store, StudyError, Watcher, texts::check_encodes,
-};
+use crate::{Numerics, RunContext, RunFolder, Store, StudyError, Watcher, texts::check_encodes};
 
 /// A trained model and how it scores.
 #[derive(Clone, Debug, Serialize)]
