@@ -106,6 +106,14 @@ pub enum EvalError {
         /// What there is.
         known: String,
     },
+    /// Items that have no JSON to hash.
+    #[error("task {task}: cannot hash its items")]
+    Hash {
+        /// The task.
+        task: String,
+        /// Why not.
+        source: serde_json::Error,
+    },
     /// A limit of no items.
     #[error("task {task}: a limit must be at least 1, got 0")]
     LimitZero {

@@ -115,6 +115,7 @@ fn task_items(task: Task, items: Vec<Item>, window_limit: Option<usize>) -> Task
         n_available: items.len(),
         file_sha256: String::new(),
         prompts_hash: String::new(),
+        items_sha256: String::new(),
         task,
         items,
         window_limit,

@@ -323,6 +323,7 @@ mod tests {
             items: vec![],
             window_limit: None,
             prompts_hash: "p".to_owned(),
+            items_sha256: "i".to_owned(),
         };
         outcome(&items_of_task, items, 99, asked)
     }

@@ -197,12 +197,7 @@ impl Part {
 }
 
 impl TensorInfo {
-    /// Whether weight decay applies: to matrices of blocks, not to norms, biases, embedding and head.
-    pub const fn decays(self) -> bool {
-        self.is_prunable()
-    }
-
-    /// Whether single weights may be pruned: those of the matrices of blocks.
+    /// Whether single weights may be pruned: those of the matrices of blocks, not norms, biases, embedding and head.
     pub const fn is_prunable(self) -> bool {
         self.columns.is_some() && !matches!(self.rows, Dim::Vocab)
     }
@@ -330,13 +325,14 @@ mod tests {
     }
 
     #[test]
-    fn only_matrices_of_blocks_decay() {
-        let decays = |id: TensorId| id.info().is_some_and(TensorInfo::decays);
-        assert!(decays(TensorId::weight(0, Part::Up)) && decays(TensorId::weight(0, Part::O)));
-        assert!(!decays(TensorId::weight(0, Part::AttnNorm)));
-        assert!(!decays(TensorId::bias(0, Part::Q)));
+    fn only_matrices_of_blocks_are_prunable() {
+        let is_prunable = |id: TensorId| id.info().is_some_and(TensorInfo::is_prunable);
+        assert!(is_prunable(TensorId::weight(0, Part::Up)));
+        assert!(is_prunable(TensorId::weight(0, Part::O)));
+        assert!(!is_prunable(TensorId::weight(0, Part::AttnNorm)));
+        assert!(!is_prunable(TensorId::bias(0, Part::Q)));
         for part in OUTSIDE {
-            assert!(!decays(TensorId::outside(part)), "{part:?}");
+            assert!(!is_prunable(TensorId::outside(part)), "{part:?}");
         }
     }
 }

@@ -226,14 +226,19 @@ pub struct RecoverConfig {
     pub training: TrainConfig,
 }
 
-// 128 sequences, as in Wanda's, SparseGPT's and most later code.
+/// Sequences to measure on where nothing else is said, as in Wanda's, SparseGPT's and most later code.
+pub const CALIBRATION_SEQUENCES: usize = 128;
+
+/// Tokens per sequence where nothing else is said: long enough for the tasks shipped, short enough for a laptop; the
+/// literature uses 2048.
+pub const SEQUENCE_LENGTH: usize = 256;
+
 const fn default_calibration_sequences() -> usize {
-    128
+    CALIBRATION_SEQUENCES
 }
 
-// Long enough for the tasks shipped, short enough for a laptop; the literature uses 2048.
 const fn default_length() -> usize {
-    256
+    SEQUENCE_LENGTH
 }
 
 // Two thousand draws put a 95 % end within half a percent point of coverage.

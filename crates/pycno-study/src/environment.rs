@@ -6,7 +6,7 @@ use pycno_data::{Corpus, corpus, lab};
 use pycno_eval::{Selection, Task, TaskItems, items};
 use pycno_model::source::Remote;
 
-use crate::{DeviceName, StudyError};
+use crate::{DeviceName, StudyError, shipped};
 
 /// Where things are, and what computes.
 #[derive(Clone, Debug)]
@@ -51,6 +51,17 @@ impl Environment {
             Some(_) => Ok(lab::corpus(written)?),
             None => Ok(corpus::read(&self.place(written, study_folder)?)?),
         }
+    }
+
+    /// The items of tasks by name, or from files that start at the folder.
+    pub(crate) fn tasks(
+        &self,
+        names: &[String],
+        folder: &Path,
+        selection: Selection,
+    ) -> Result<Vec<TaskItems>, StudyError> {
+        let load = |name: &String| self.items(&shipped::task(name, folder)?, selection);
+        names.iter().map(load).collect()
     }
 
     /// The items of a task, from the data folder unless they are the lab's.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pycno_density::{ScoreLaw, SizePoint};
-use pycno_eval::{TaskOutcome, task_score};
+use pycno_eval::TaskOutcome;
 use pycno_model::Checkpoint;
 use pycno_record::{
     FORMAT, ModelRecord, ModelSizes, Record, RulerCurve, RulerUse, StudyHead, TaskScore, Weighing,
@@ -16,6 +16,7 @@ use crate::{
     model::Model,
     provenance::provenance,
     resolve::Study,
+    scores::task_scores,
     texts::Texts,
     weigh::{Scored, weigh},
 };
@@ -46,7 +47,7 @@ pub(crate) fn record(
     let weighings = weigh(study, &scored)?;
     let parts = models.iter().zip(sizes).zip(outcomes).zip(weighings);
     let entries = parts.map(|(((model, sizes), outcomes), weighing)| {
-        Ok(entry(model, sizes, task_scores(model, outcomes)?, weighing))
+        Ok(entry(model, sizes, task_scores(&model.name, outcomes)?, weighing))
     });
     let head = &study.config.study;
     Ok(Record {
@@ -80,11 +81,6 @@ fn entry(
         training: model.training.clone(),
         weighing,
     }
-}
-
-fn task_scores(model: &Model, outcomes: &[TaskOutcome]) -> Result<Vec<TaskScore>, StudyError> {
-    let failed = |source| StudyError::Eval { model: model.name.clone(), source: Box::new(source) };
-    outcomes.iter().map(task_score).collect::<Result<_, _>>().map_err(failed)
 }
 
 fn sizes(study: &Study, model: &Model) -> Result<ModelSizes, StudyError> {

@@ -4,8 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use pycno_data::Tokenizer;
-use pycno_eval::{EvalOptions, Journal, Progress, TaskItems, TaskOutcome, VERSION, evaluate};
+use pycno_eval::{
+    EvalError, EvalOptions, Journal, Progress, TaskItems, TaskOutcome, VERSION, evaluate,
+    task_score,
+};
 use pycno_model::Decoder;
+use pycno_record::TaskScore;
 
 use crate::{
     Numerics, StageKey, StageKind, StudyError,
@@ -25,24 +29,32 @@ pub(crate) fn score(
     texts: &Texts,
     model: &Model,
 ) -> Result<Vec<TaskOutcome>, StudyError> {
-    let mut opened = None;
+    let mut decoder = None;
     let mut scored = |items: &TaskItems| {
         let label = label(&model.name, items);
         let key = key((&model.hash, &texts.tokenizer), items, &stage.numerics)?;
         let folder = stage.obtain(&label, &key, |stage, claim| {
-            let decoder = match opened.take() {
-                Some(decoder) => decoder,
-                None => model.decoder(stage.dtype, &stage.device)?,
-            };
-            let decoder = opened.insert(decoder);
+            let decoder = opened(&mut decoder, || model.decoder(stage.dtype, &stage.device))?;
             stage.begin(&label, 0)?;
-            let subject = (model.name.as_str(), &*decoder);
+            let subject = (model.name.as_str(), decoder);
             let questions = (&texts.tokenizer, items);
             answered(claim, &key, subject, questions, &mut batches(stage.watch))
         })?;
         outcome(&folder)
     };
     texts.tasks.iter().map(&mut scored).collect()
+}
+
+/// The decoder in a slot, which is opened by the first task that needs one: none does if all were asked earlier.
+pub(crate) fn opened(
+    slot: &mut Option<Decoder>,
+    open: impl FnOnce() -> Result<Decoder, StudyError>,
+) -> Result<&Decoder, StudyError> {
+    let decoder = match slot.take() {
+        Some(decoder) => decoder,
+        None => open()?,
+    };
+    Ok(slot.insert(decoder))
 }
 
 /// What people see of the stage.
@@ -60,21 +72,43 @@ pub(crate) fn key(
     StageKey::new((StageKind::Eval, VERSION), &items.identity(), &inputs, numerics)
 }
 
-/// Asks a named model a task and publishes the answers; a journal keeps what a killed run had.
+/// Asks a named model a task and publishes the answers.
 pub(crate) fn answered(
     claim: Claim<'_>,
     key: &StageKey,
-    (name, model): (&str, &Decoder),
+    model: (&str, &Decoder),
     (tokenizer, items): (&Tokenizer, &TaskItems),
     on_batch: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf, StudyError> {
     let path = claim.work()?.join("journal.jsonl");
     let journal = Journal { path, key: key.hash().to_owned() };
-    let options = EvalOptions { journal: Some(journal), ..EvalOptions::default() };
-    let failed = |source| StudyError::Eval { model: name.to_owned(), source: Box::new(source) };
-    let tasks = std::slice::from_ref(items);
-    let outcomes = evaluate(model, tokenizer, tasks, &options, on_batch).map_err(failed)?;
+    let questions = (tokenizer, std::slice::from_ref(items));
+    let outcomes = asked(model, questions, Some(journal), on_batch)?;
     claim.publish_file(FILE, &json(Path::new(FILE), &outcomes)?)
+}
+
+/// Asks a named model tasks, item by item; a journal keeps what a killed run had.
+pub(crate) fn asked(
+    (name, model): (&str, &Decoder),
+    (tokenizer, tasks): (&Tokenizer, &[TaskItems]),
+    journal: Option<Journal>,
+    on_batch: &mut dyn FnMut(Progress),
+) -> Result<Vec<TaskOutcome>, StudyError> {
+    let options = EvalOptions { journal, ..EvalOptions::default() };
+    evaluate(model, tokenizer, tasks, &options, on_batch).map_err(|source| failed(name, source))
+}
+
+/// A named model's scores, one per task.
+pub(crate) fn task_scores(
+    name: &str,
+    outcomes: &[TaskOutcome],
+) -> Result<Vec<TaskScore>, StudyError> {
+    let scores = outcomes.iter().map(task_score).collect::<Result<_, _>>();
+    scores.map_err(|source| failed(name, source))
+}
+
+fn failed(name: &str, source: EvalError) -> StudyError {
+    StudyError::Eval { model: name.to_owned(), source: Box::new(source) }
 }
 
 /// The outcome in a finished stage.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use pycno_data::{Role, Slice, Tokenizer, corpus, pack};
-use pycno_eval::{EvalOptions, Journal, Selection, TaskItems, evaluate, task_score};
+use pycno_eval::{Journal, Selection};
 use pycno_model::{
     Checkpoint, Decoder,
     hf::{self, SaveDtype},
@@ -19,7 +19,8 @@ use pycno_record::{TaskScore, atomic};
 use pycno_units::Seed;
 
 use crate::{
-    Environment, StudyError, Watcher, files::write_json, shipped, statistics, watcher::batches,
+    Environment, StudyError, Watcher, files::write_json, scores, shipped, statistics,
+    watcher::batches,
 };
 
 /// What to prune, how, and where it goes.
@@ -136,9 +137,8 @@ pub fn eval(
     environment: &Environment,
     watch: &mut dyn Watcher,
 ) -> Result<Vec<TaskScore>, StudyError> {
-    let failed =
-        |source| StudyError::Eval { model: order.model.to_string(), source: Box::new(source) };
-    let tasks = tasks(order, environment)?;
+    let selection = Selection { limit: order.limit, seed: order.seed };
+    let tasks = environment.tasks(&order.tasks, Path::new(""), selection)?;
     let checkpoint = shipped::open(&order.model, &environment.remote())?;
     let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
     let decoder = Decoder::new(&checkpoint, &environment.device.open()?)?;
@@ -150,19 +150,13 @@ pub fn eval(
         .out
         .as_ref()
         .map(|out| Journal { path: out.join("journal.jsonl"), key: fingerprint(&checkpoint) });
-    let options = EvalOptions { journal, ..EvalOptions::default() };
     watch.begin("eval", 0);
-    let outcomes = evaluate(&decoder, &tokenizer, &tasks, &options, &mut batches(watch));
-    let outcomes = outcomes.map_err(failed)?;
+    let name = order.model.to_string();
+    let outcomes =
+        scores::asked((&name, &decoder), (&tokenizer, &tasks), journal, &mut batches(watch))?;
     watch.end();
     if let Some(out) = &order.out {
         write_json(&out.join("outcomes.json"), &outcomes)?;
     }
-    outcomes.iter().map(task_score).collect::<Result<_, _>>().map_err(failed)
-}
-
-fn tasks(order: &EvalRequest, environment: &Environment) -> Result<Vec<TaskItems>, StudyError> {
-    let selection = Selection { limit: order.limit, seed: order.seed };
-    let load = |name: &String| environment.items(&shipped::task(name, Path::new(""))?, selection);
-    order.tasks.iter().map(load).collect()
+    scores::task_scores(&name, &outcomes)
 }

@@ -89,10 +89,10 @@ impl Optimizer {
     }
 }
 
-/// Whether weight decay applies to a parameter.
+/// Whether weight decay applies to a parameter: to the matrices of blocks, which are also those that are pruned.
 fn decays(path: &str) -> bool {
     let info = Decoder::tensor_of(path).and_then(TensorId::info);
-    info.is_some_and(TensorInfo::decays)
+    info.is_some_and(TensorInfo::is_prunable)
 }
 
 /// The L2 norm of all gradients together, and the gradients back.

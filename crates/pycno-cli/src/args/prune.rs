@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use pycno_model::source::Source;
+use pycno_study::config::{CALIBRATION_SEQUENCES, SEQUENCE_LENGTH};
 
 use super::Places;
 
@@ -22,10 +23,10 @@ pub(crate) struct PruneArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,
     /// Sequences to measure on.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = CALIBRATION_SEQUENCES)]
     pub(crate) sequences: usize,
     /// Tokens per sequence.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = SEQUENCE_LENGTH)]
     pub(crate) length: usize,
     /// Where the student goes; must not exist.
     #[arg(long, value_name = "DIR")]

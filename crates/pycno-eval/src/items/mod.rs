@@ -65,6 +65,8 @@ pub struct TaskItems {
     pub window_limit: Option<usize>,
     /// SHA-256 over contexts, continuations and gold of the chosen items.
     pub prompts_hash: String,
+    /// SHA-256 over all of the chosen items: ids, strata and answers too.
+    pub items_sha256: String,
 }
 
 /// All of a task that an outcome depends on; where its file lies and how its prompts are spelled does not count.
@@ -78,7 +80,7 @@ pub struct TaskIdentity<'a> {
     n_available: usize,
     window: Option<usize>,
     window_limit: Option<usize>,
-    items: String,
+    items: &'a str,
 }
 
 impl TaskItems {
@@ -98,7 +100,7 @@ impl TaskItems {
             n_available: self.n_available,
             window,
             window_limit: self.window_limit,
-            items: sha256_hex(&serde_json::to_vec(&self.items).unwrap_or_default()),
+            items: &self.items_sha256,
         }
     }
 
@@ -117,7 +119,7 @@ impl TaskItems {
 /// # Errors
 ///
 /// [`EvalError::MissingData`] without the file, [`EvalError::LabFile`] for one the lab has not,
-/// [`EvalError::LimitZero`], or file and line of an item that is not what the task says.
+/// [`EvalError::LimitZero`], [`EvalError::Hash`], or file and line of an item that is not what the task says.
 pub fn load(
     task: &Task,
     data: Option<&Path>,
@@ -153,6 +155,7 @@ pub fn load(
     };
     Ok(TaskItems {
         prompts_hash: prompts_hash(&items, windows),
+        items_sha256: items_sha256(task, &items)?,
         window_limit,
         file_sha256: sha256_hex(&bytes),
         task: task.clone(),
@@ -200,6 +203,13 @@ fn choose(items: Vec<Item>, limit: usize, seed: Seed) -> Vec<Item> {
     chosen.sort_unstable();
     let mut items: Vec<Option<Item>> = items.into_iter().map(Some).collect();
     chosen.into_iter().filter_map(|i| items[i].take()).collect()
+}
+
+/// Once per task, not per model: the items of a large one are megabytes.
+fn items_sha256(task: &Task, items: &[Item]) -> Result<String, EvalError> {
+    let json = serde_json::to_vec(items)
+        .map_err(|source| EvalError::Hash { task: task.name.clone(), source })?;
+    Ok(sha256_hex(&json))
 }
 
 /// Equal for two runs exactly if they were asked the same things with the same right answers.
@@ -278,6 +288,16 @@ mod tests {
         assert_ne!(base, hash(r#"{"q": "b", "c": ["x", "y"], "g": 0}"#));
         assert_ne!(base, hash(r#"{"q": "a", "c": ["x", "z"], "g": 0}"#));
         assert_ne!(base, hash(r#"{"q": "a", "c": ["x", "y"], "g": 1}"#));
+    }
+
+    #[test]
+    fn the_identity_sees_ids_and_answers_too() {
+        let first = br#"{"q": "a", "c": ["x", "y"], "g": 0}"#;
+        let items = load_text(first, None).unwrap();
+        let json = serde_json::to_vec(&items.items).unwrap();
+        assert_eq!(serde_json::to_value(items.identity()).unwrap()["items"], sha256_hex(&json));
+        let moved = Item { id: "7".to_owned(), ..items.items[0].clone() };
+        assert_ne!(items.items_sha256, items_sha256(&items.task, &[moved]).unwrap());
     }
 
     #[test]

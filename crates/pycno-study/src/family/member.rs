@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pycno_data::Tokenizer;
-use pycno_eval::{TaskItems, TaskOutcome, task_score};
+use pycno_eval::{TaskItems, TaskOutcome};
 use pycno_model::{
     Checkpoint, Decoder, ModelSpec,
     hf::{self, SaveDtype},
@@ -245,10 +245,7 @@ impl<'a> Member<'a> {
         shared.folder.link(&name, &stage)?;
         let folder = stage.join(MODEL);
         let summary: Summary = read_json(&stage.join(SUMMARY))?;
-        let outcomes = outcomes(shared, &folder, &name)?;
-        let failed = |source| StudyError::Eval { model: name.clone(), source: Box::new(source) };
-        let scores =
-            outcomes.iter().map(task_score).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let scores = scores::task_scores(&name, &outcomes(shared, &folder, &name)?)?;
         Ok(Trained {
             size: self.seeded.name.clone(),
             params: self.params,
@@ -269,18 +266,15 @@ fn outcomes(
 ) -> Result<Vec<TaskOutcome>, StudyError> {
     let checkpoint = hf::read(folder)?;
     let weights = fingerprint(&checkpoint);
-    let mut opened = None;
+    let open = || Ok(Decoder::new(&checkpoint, &shared.run.environment.device.open()?)?);
+    let mut decoder = None;
     let mut outcome = |items: &TaskItems| {
         let key = scores::key((&weights, &shared.tokenizer), items, &shared.numerics)?;
         let waiting = || shared.progress().waiting(name);
         let stage = match shared.store.claim(&key, waiting)? {
             Claimed::Finished(folder) => folder,
             Claimed::Claim(claim) => {
-                let decoder = match opened.take() {
-                    Some(decoder) => decoder,
-                    None => Decoder::new(&checkpoint, &shared.run.environment.device.open()?)?,
-                };
-                let subject = (name, &*opened.insert(decoder));
+                let subject = (name, scores::opened(&mut decoder, open)?);
                 scores::answered(claim, &key, subject, (&shared.tokenizer, items), &mut |_| {})?
             }
         };

@@ -33,9 +33,7 @@ pub use self::config::{
 pub(crate) use self::progress::event;
 pub use self::rules::{BatchRule, BatchSize, RateRule};
 use self::{member::Member, progress::Progress};
-use crate::{
-    Numerics, RunContext, RunFolder, Store, StudyError, Watcher, shipped, texts::check_encodes,
-};
+use crate::{Numerics, RunContext, RunFolder, Store, StudyError, Watcher, texts::check_encodes};
 
 /// A trained model and how it scores.
 #[derive(Clone, Debug, Serialize)]
@@ -141,9 +139,7 @@ fn shared<'a>(
 fn tasks(file: &FamilyFile, run: &RunContext) -> Result<Vec<TaskItems>, StudyError> {
     let config = &file.config;
     let selection = Selection { limit: config.eval.limit, seed: config.family.seed.split("items") };
-    let load =
-        |name: &String| run.environment.items(&shipped::task(name, &file.folder)?, selection);
-    config.eval.tasks.iter().map(load).collect()
+    run.environment.tasks(&config.eval.tasks, &file.folder, selection)
 }
 
 /// The members, after checking that each can be asked every question.

@@ -12,20 +12,11 @@ use crate::{
     Activation, AttentionSpec, LayerSpec, ModelError, ModelSpec, NormPlacement, NormSpec, Part,
 };
 
-/// Parts of a block: the names of Llama's norms stand for others here.
-pub(super) const PARTS: [(Part, &str); 13] = [
+/// Norms of a block: Llama's names stand for others here.
+pub(super) const NORMS: [(Part, &str); 4] = [
     (Part::AttnNorm, "input_layernorm"),
-    (Part::Q, "self_attn.q_proj"),
-    (Part::K, "self_attn.k_proj"),
-    (Part::V, "self_attn.v_proj"),
-    (Part::QNorm, "self_attn.q_norm"),
-    (Part::KNorm, "self_attn.k_norm"),
-    (Part::O, "self_attn.o_proj"),
     (Part::PostAttnNorm, "post_attention_layernorm"),
     (Part::FfnNorm, "pre_feedforward_layernorm"),
-    (Part::Gate, "mlp.gate_proj"),
-    (Part::Up, "mlp.up_proj"),
-    (Part::Down, "mlp.down_proj"),
     (Part::PostFfnNorm, "post_feedforward_layernorm"),
 ];
 const ACTIVATION: &str = "gelu_pytorch_tanh";

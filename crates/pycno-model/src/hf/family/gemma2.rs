@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     super::keys::Keys,
     ModelFamily,
-    gemma::{self, PARTS},
+    gemma::{self, NORMS},
     reading::{self, Defaults, Shape},
     writing::{self, set},
 };
@@ -15,7 +15,7 @@ pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "gemma2",
     architecture: "Gemma2ForCausalLM",
     blocks: "GELU; norms around; softcaps on scores and logits",
-    parts: &PARTS,
+    norms: &NORMS,
     spec,
     write,
 };

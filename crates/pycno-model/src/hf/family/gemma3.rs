@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     super::keys::Keys,
     ModelFamily,
-    gemma::{self, PARTS},
+    gemma::{self, NORMS},
     reading::{self, Defaults, FULL, SLIDING, Shape},
     writing::{self, set},
 };
@@ -18,7 +18,7 @@ pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "gemma3_text",
     architecture: "Gemma3ForCausalLM",
     blocks: "GELU; norms around; local layers with a rotary base",
-    parts: &PARTS,
+    norms: &NORMS,
     spec,
     write,
 };

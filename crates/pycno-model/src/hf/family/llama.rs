@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     super::keys::Keys,
-    ModelFamily, PARTS,
+    ModelFamily, NORMS,
     reading::{self, Defaults, Shape},
     writing::{self, set},
 };
@@ -14,22 +14,12 @@ pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "llama",
     architecture: "LlamaForCausalLM",
     blocks: "biases; Llama 3's rotary scaling",
-    parts: &PARTS,
+    norms: &NORMS,
     spec,
     write,
 };
 
-const DEFAULTS: Defaults = Defaults {
-    vocab: None,
-    d_model: None,
-    d_ffn: None,
-    n_layers: None,
-    n_heads: None,
-    n_kv_heads: None,
-    d_head: None,
-    max_positions: 2048,
-    tied: false,
-};
+const DEFAULTS: Defaults = Defaults::sizes_given(2048);
 
 fn spec(keys: &Keys<'_>) -> Result<ModelSpec, ModelError> {
     let shape = Shape::read(keys, &DEFAULTS)?;

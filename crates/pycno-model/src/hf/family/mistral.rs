@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     super::keys::Keys,
-    ModelFamily, PARTS,
+    ModelFamily, NORMS,
     reading::{self, Defaults, Shape},
     writing::{self, set},
 };
@@ -14,22 +14,12 @@ pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "mistral",
     architecture: "MistralForCausalLM",
     blocks: "a window in every layer",
-    parts: &PARTS,
+    norms: &NORMS,
     spec,
     write,
 };
 
-const DEFAULTS: Defaults = Defaults {
-    vocab: None,
-    d_model: None,
-    d_ffn: None,
-    n_layers: None,
-    n_heads: None,
-    n_kv_heads: Some(8),
-    d_head: None,
-    max_positions: 131_072,
-    tied: false,
-};
+const DEFAULTS: Defaults = Defaults { n_kv_heads: Some(8), ..Defaults::sizes_given(131_072) };
 const DEFAULT_WINDOW: usize = 4096;
 
 fn spec(keys: &Keys<'_>) -> Result<ModelSpec, ModelError> {

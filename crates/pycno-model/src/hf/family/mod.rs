@@ -25,8 +25,8 @@ pub struct ModelFamily {
     pub(crate) architecture: &'static str,
     /// What its blocks have that those of the first Llama had not, in a few words.
     pub blocks: &'static str,
-    /// Names of the parts of a block.
-    parts: &'static [(Part, &'static str)],
+    /// Names of the norms of a block; the other parts have the same in all families.
+    norms: &'static [(Part, &'static str)],
     /// Reads the shape of a model from its config.
     pub(super) spec: fn(&Keys<'_>) -> Result<ModelSpec, ModelError>,
     /// Writes what every family has, and its own keys, over a config; says what it has no word for.
@@ -43,20 +43,21 @@ pub const FAMILIES: [&ModelFamily; 6] = [
     &gemma3::FAMILY,
 ];
 
-/// Parts of a block as Llama names them, and whoever took over from it.
-const PARTS: [(Part, &str); 11] = [
-    (Part::AttnNorm, "input_layernorm"),
+/// Parts of a block that every family names as Llama does.
+const PARTS: [(Part, &str); 9] = [
     (Part::Q, "self_attn.q_proj"),
     (Part::K, "self_attn.k_proj"),
     (Part::V, "self_attn.v_proj"),
     (Part::QNorm, "self_attn.q_norm"),
     (Part::KNorm, "self_attn.k_norm"),
     (Part::O, "self_attn.o_proj"),
-    (Part::FfnNorm, "post_attention_layernorm"),
     (Part::Gate, "mlp.gate_proj"),
     (Part::Up, "mlp.up_proj"),
     (Part::Down, "mlp.down_proj"),
 ];
+/// Norms of a block as Llama names them, and whoever took over from it.
+const NORMS: [(Part, &str); 2] =
+    [(Part::AttnNorm, "input_layernorm"), (Part::FfnNorm, "post_attention_layernorm")];
 
 impl ModelFamily {
     /// The family of a `model_type`.
@@ -70,6 +71,11 @@ impl ModelFamily {
         FAMILIES.into_iter().find(says).unwrap_or(FAMILIES[0])
     }
 
+    /// Names of the parts of a block.
+    fn parts(&self) -> impl Iterator<Item = (Part, &'static str)> {
+        PARTS.iter().chain(self.norms).copied()
+    }
+
     /// A tensor's name in a folder; `None` if the family has no such part.
     pub fn tensor(&self, id: TensorId) -> Option<String> {
         let param = match id.param {
@@ -77,7 +83,7 @@ impl ModelFamily {
             Param::Bias => "bias",
         };
         let of_block = |layer: usize| {
-            let (_, name) = self.parts.iter().find(|(part, _)| *part == id.part)?;
+            let (_, name) = self.parts().find(|(part, _)| *part == id.part)?;
             Some(format!("model.layers.{layer}.{name}.{param}"))
         };
         match (id.layer, id.part) {
@@ -97,16 +103,17 @@ pub(crate) fn llama_name(id: TensorId) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn every_part_of_a_block_has_one_name_in_a_family() {
         for family in FAMILIES {
-            let mut names: Vec<&str> = family.parts.iter().map(|(_, name)| *name).collect();
-            let n = names.len();
-            names.sort_unstable();
-            names.dedup();
-            assert_eq!(names.len(), n, "{}", family.model_type);
+            let parts: BTreeSet<Part> = family.parts().map(|(part, _)| part).collect();
+            let names: BTreeSet<&str> = family.parts().map(|(_, name)| name).collect();
+            let n = family.parts().count();
+            assert_eq!([parts.len(), names.len()], [n, n], "{}", family.model_type);
         }
         let q = TensorId::bias(3, Part::Q);
         assert_eq!(llama_name(q).unwrap(), "model.layers.3.self_attn.q_proj.bias");

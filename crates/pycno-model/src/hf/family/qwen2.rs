@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::{super::keys::Keys, ModelFamily, PARTS, qwen, reading, reading::Shape};
+use super::{super::keys::Keys, ModelFamily, NORMS, qwen, reading, reading::Shape};
 use crate::{AttentionSpec, ModelError, ModelSpec};
 
 pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "qwen2",
     architecture: "Qwen2ForCausalLM",
     blocks: "biases on q, k, v; windows in upper layers",
-    parts: &PARTS,
+    norms: &NORMS,
     spec,
     write,
 };

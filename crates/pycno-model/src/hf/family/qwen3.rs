@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     super::keys::Keys,
-    ModelFamily, PARTS, qwen, reading,
+    ModelFamily, NORMS, qwen, reading,
     reading::{Defaults, Shape},
     writing::set,
 };
@@ -15,7 +15,7 @@ pub(super) const FAMILY: ModelFamily = ModelFamily {
     model_type: "qwen3",
     architecture: "Qwen3ForCausalLM",
     blocks: "norms of q and k heads; windows in upper layers",
-    parts: &PARTS,
+    norms: &NORMS,
     spec,
     write,
 };

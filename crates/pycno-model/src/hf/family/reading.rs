@@ -40,6 +40,23 @@ pub(super) struct Defaults {
     pub(super) tied: bool,
 }
 
+impl Defaults {
+    /// A config says all sizes; only positions have a default.
+    pub(super) const fn sizes_given(max_positions: usize) -> Self {
+        Self {
+            vocab: None,
+            d_model: None,
+            d_ffn: None,
+            n_layers: None,
+            n_heads: None,
+            n_kv_heads: None,
+            d_head: None,
+            max_positions,
+            tied: false,
+        }
+    }
+}
+
 /// The numbers of a model whose layers are of one size.
 pub(super) struct Shape {
     vocab: usize,
