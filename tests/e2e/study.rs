@@ -173,7 +173,7 @@ fn methods_are_listed_from_the_code() {
         let method = criterion.method();
         assert!(shown.contains(method.name) && shown.contains(method.paper), "{shown}");
     }
-    assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl PruneConfig {
 }
 
 impl fmt::Display for PruneConfig {
-    /// In few words: `minitron (ffn 1024, kv-groups 2)`.
+    /// In few words: `minitron (ffn keep 1024, kv-groups keep 2)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}", self.criterion, self.structure)?;
         if self.allocation != Allocation::default() {

@@ -13,7 +13,7 @@
 //! let config: PruneConfig =
 //!     toml::from_str(r#"criterion = "minitron"
 //!                       structure = { ffn = 1024, kv_groups = 2 }"#).unwrap();
-//! assert_eq!(config.to_string(), "minitron (kv-groups 2, ffn 1024)");
+//! assert_eq!(config.to_string(), "minitron (kv-groups keep 2, ffn keep 1024)");
 //!
 //! let error = toml::from_str::<PruneConfig>(r#"criterion = "magnitude"
 //!                                              structure = "layers"

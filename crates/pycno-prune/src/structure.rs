@@ -90,7 +90,7 @@ impl Structure {
 }
 
 impl fmt::Display for Structure {
-    /// As a config would say it in few words: `ffn 1024, kv-groups 2`, `weights 0.5`, `2:4`.
+    /// As a config would say it in few words: `ffn keep 1024, kv-groups keep 2`, `weights 0.5`, `2:4`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Weights(sparsity) => write!(f, "weights, sparsity {}", sparsity.0),
@@ -159,7 +159,7 @@ fn field(axis: Axis, place: usize) -> String {
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Keep(keep) => write!(f, "{keep}"),
+            Self::Keep(keep) => write!(f, "keep {keep}"),
             Self::Share { sparsity } => write!(f, "sparsity {}", sparsity.0),
         }
     }

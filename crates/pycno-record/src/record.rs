@@ -59,6 +59,9 @@ pub struct Provenance {
     /// The processor's vector extension that sums on the CPU were done with; they round differently on `avx2` and
     /// on `avx512`.
     pub vector_extension: String,
+    /// The GPU, by the name its driver reports; `None` on the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<String>,
     /// Hash of the resolved study.
     pub config_hash: String,
     /// The resolved study, as TOML.
@@ -359,6 +362,7 @@ pub(crate) mod tests {
                 device: "flex".to_owned(),
                 dtype: "f32".to_owned(),
                 vector_extension: "avx2".to_owned(),
+                gpu: Some("a GPU".to_owned()),
                 config_hash: "dd".to_owned(),
                 config: "[study]\n".to_owned(),
                 command: "pycno run study.toml".to_owned(),

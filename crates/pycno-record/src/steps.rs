@@ -105,7 +105,7 @@ impl fmt::Display for Named {
 impl fmt::Display for Remains {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Keep(keep) => write!(f, "{keep}"),
+            Self::Keep(keep) => write!(f, "keep {keep}"),
             Self::Sparsity { sparsity } => write!(f, "sparsity {sparsity}"),
             Self::Pattern { keep, of } => write!(f, "{keep}:{of}"),
         }
@@ -113,7 +113,7 @@ impl fmt::Display for Remains {
 }
 
 impl fmt::Display for ModelStep {
-    /// A line for people: `pruned: minitron, ffn 1024`.
+    /// A line for people: `pruned: minitron, ffn keep 1024`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Loaded { source } => write!(f, "loaded: {source}"),
@@ -158,7 +158,7 @@ mod tests {
         );
         check(
             r#"{"step":"pruned","criterion":{"name":"minitron"},"structure":{"ffn":1024,"kv-groups":2},"allocation":"uniform","update":"none"}"#,
-            "pruned: minitron, ffn 1024, kv-groups 2",
+            "pruned: minitron, ffn keep 1024, kv-groups keep 2",
         );
         check(
             r#"{"step":"pruned","criterion":{"name":"random","seed":3},"structure":{"weights":{"sparsity":0.5}},"allocation":"global","update":"none"}"#,

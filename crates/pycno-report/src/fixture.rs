@@ -140,6 +140,7 @@ pub(crate) fn record() -> Record {
             device: "flex, 2 threads".to_owned(),
             dtype: "f32".to_owned(),
             vector_extension: "avx2".to_owned(),
+            gpu: None,
             config_hash: hash("config"),
             config: "[study]\nname = \"depth-or-width\"\nseed = 17\n\n[[student]]\nname = \
                      \"depth-22\"\nprune = { criterion = \"block-influence\", structure = \"layers\", keep = 22 }\n"

@@ -1,7 +1,7 @@
 //! The report's tables, as text; the HTML page and the Markdown print the same ones.
 
 use pycno_density::Interval;
-use pycno_record::{ModelRecord, ModelRole, Record, TaskScore};
+use pycno_record::{ModelRecord, ModelRole, Provenance, Record, TaskScore};
 use serde::Serialize;
 
 use crate::{
@@ -308,7 +308,7 @@ pub(crate) fn card(record: &Record) -> Vec<(String, String)> {
         ("commit", format!("{}{tree}", from.commit)),
         ("Burn", from.burn.clone()),
         ("device", from.device.clone()),
-        ("computed in", format!("{}, with {} on the CPU", from.dtype, from.vector_extension)),
+        ("computed in", numerics(from)),
         ("seed", record.study.seed.0.to_string()),
         ("study hash", from.config_hash.clone()),
         ("record format", record.format.to_string()),
@@ -316,6 +316,14 @@ pub(crate) fn card(record: &Record) -> Vec<(String, String)> {
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .to_vec()
+}
+
+/// What the bits of the results depend on beside the device's kind.
+fn numerics(from: &Provenance) -> String {
+    match &from.gpu {
+        Some(gpu) => format!("{} on {gpu}", from.dtype),
+        None => format!("{} with {}", from.dtype, from.vector_extension),
+    }
 }
 
 /// Names of all tasks, in the order they first come up.

@@ -12,7 +12,7 @@ use pycno_model::{ComputeDtype, ModelError, source::Source};
 use pycno_prune::PruneConfig;
 use pycno_train::TrainConfig;
 use pycno_units::Seed;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::Error as _};
 
 use crate::{StudyError, overrides};
 
@@ -217,13 +217,23 @@ pub struct FromScratchConfig {
 
 /// `student.recover`: an objective, and the settings of the training loop beside it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "toml::Table")]
 pub struct RecoverConfig {
     /// What to minimize.
     pub objective: ObjectiveConfig,
     /// How long and how fast.
     #[serde(flatten)]
     pub training: TrainConfig,
+}
+
+impl TryFrom<toml::Table> for RecoverConfig {
+    type Error = toml::de::Error;
+
+    fn try_from(mut table: toml::Table) -> Result<Self, toml::de::Error> {
+        let objective = table.remove("objective");
+        let objective = objective.ok_or_else(|| toml::de::Error::missing_field("objective"))?;
+        Ok(Self { objective: objective.try_into()?, training: table.try_into()? })
+    }
 }
 
 /// Sequences to measure on where nothing else is said, as in Wanda's, SparseGPT's and most later code.

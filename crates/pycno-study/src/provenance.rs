@@ -2,7 +2,7 @@
 
 use pycno_record::Provenance;
 
-use crate::{DeviceName, resolve::Study};
+use crate::{DeviceName, Numerics, resolve::Study};
 
 /// Version of Burn this build is pinned to; a test holds it to the manifest.
 pub const BURN: &str = "0.22.1";
@@ -18,14 +18,16 @@ fn dirty() -> bool {
 }
 
 pub(crate) fn provenance(study: &Study, device: DeviceName, command: &str) -> Provenance {
+    let numerics = Numerics::of(device, study.config.compute.dtype);
     Provenance {
         pycno: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("PYCNO_COMMIT").to_owned(),
         dirty: dirty(),
         burn: BURN.to_owned(),
         device: device.to_string(),
-        dtype: study.config.compute.dtype.to_string(),
-        vector_extension: pycno_model::vector_extension().to_owned(),
+        dtype: numerics.dtype.to_string(),
+        vector_extension: numerics.vector_extension.to_owned(),
+        gpu: numerics.part,
         config_hash: study.hash.clone(),
         config: study.resolved.clone(),
         command: command.to_owned(),

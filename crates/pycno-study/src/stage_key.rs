@@ -34,10 +34,10 @@ pub struct Numerics {
     backend: &'static str,
     /// The GPU, by the name its driver reports.
     #[serde(skip_serializing_if = "Option::is_none")]
-    part: Option<String>,
-    dtype: ComputeDtype,
+    pub(crate) part: Option<String>,
+    pub(crate) dtype: ComputeDtype,
     /// Sums round differently on `avx2` and on `avx512`.
-    vector_extension: &'static str,
+    pub(crate) vector_extension: &'static str,
     burn: &'static str,
 }
 

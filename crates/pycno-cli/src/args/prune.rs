@@ -37,12 +37,14 @@ pub(crate) struct PruneArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  pycno prune --teacher MODEL --set criterion=magnitude --set structure=weights --set sparsity=0.5 --out STUDENT
-  pycno prune --teacher MODEL --set criterion=magnitude --set structure=2:4 --out STUDENT
-  pycno prune --teacher MODEL --set criterion=block-influence --set structure=layers --set keep=22 \\
-      --calibration TEXT --out STUDENT
-  pycno prune --teacher MODEL --set criterion=minitron --set 'structure={ ffn = 1024, kv_groups = 2 }' \\
-      --calibration TEXT --out STUDENT
+  pycno prune --teacher MODEL --out STUDENT \\
+      --set criterion=magnitude --set structure=weights --set sparsity=0.5
+  pycno prune --teacher MODEL --out STUDENT \\
+      --set criterion=magnitude --set structure=2:4
+  pycno prune --teacher MODEL --out STUDENT --calibration TEXT \\
+      --set criterion=block-influence --set structure=layers --set keep=22
+  pycno prune --teacher MODEL --out STUDENT --calibration TEXT \\
+      --set criterion=minitron --set 'structure={ ffn = 1024, kv_groups = 2 }'
 
-The student is a Hugging Face folder. Single weights that went are zero in it, and pycno/masks.safetensors says which,
-so that training leaves them so.";
+The student is a Hugging Face folder. Single weights that left are zero, and
+pycno/masks.safetensors in it says which, so that training leaves them so.";

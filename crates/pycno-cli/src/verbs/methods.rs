@@ -25,10 +25,10 @@ pub(crate) fn methods() {
     let rows = Criterion::ALL.iter().flat_map(|criterion| of_criterion(criterion.method()));
     show(&layout(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
     show("\n");
-    let head = row(["criterion", "importance", "from"]);
-    let rows = Criterion::ALL.iter().map(|criterion| {
+    let head = row(["criterion", "importance; where it comes from"]);
+    let rows = Criterion::ALL.iter().flat_map(|criterion| {
         let method = criterion.method();
-        row([method.name, method.rates_by, method.paper])
+        [row([method.name, method.rates_by]), row(["", method.paper])]
     });
     show(&layout(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
     show(WORDS);
