@@ -13,8 +13,8 @@ use pycno_kernels::{
     composed,
     gated::{Activation, GateAndUp, gated},
     head::{
-        CHUNK_ROWS, ForwardKl, Head, HeadPair, Logits, ReverseKl, RowLoss, cross_entropy_head,
-        distill_head,
+        CHUNK_ROWS, ForwardKl, Head, HeadPair, Logits, ReverseKl, RowLoss, Targets,
+        cross_entropy_head, distill_head,
     },
     linear::linear,
     rms_norm::rms_norm,
@@ -134,26 +134,28 @@ fn heads(c: &mut Criterion) {
     let head = Head::plain(values([VOCAB, WIDTH]).transpose());
     let capped = head.clone().capped(Some(30.0));
     let targets: Vec<u32> = (0..2048).map(|i| i * 31 % 4096).collect();
+    let targets = Targets::plain(&targets);
     let pair = HeadPair {
         student_hidden: hidden.clone(),
         student_head: head.clone(),
         teacher_hidden: hidden.clone() * 1.5,
         teacher_head: head.clone(),
+        weights: None,
     };
     let mut group = c.benchmark_group("head");
     group.throughput(Throughput::Elements((BATCH * SEQ) as u64)).sample_size(10);
     group.bench_function("cross-entropy, fused", |b| {
-        b.iter(|| cross_entropy_head(&hidden, &head, &targets, CHUNK_ROWS));
+        b.iter(|| cross_entropy_head(&hidden, &head, targets, CHUNK_ROWS));
     });
     group.bench_function("cross-entropy, composed", |b| {
-        b.iter(|| composed::cross_entropy_head((&hidden, &head), &targets, CHUNK_ROWS));
+        b.iter(|| composed::cross_entropy_head((&hidden, &head), targets, CHUNK_ROWS));
     });
     divergence(&mut group, "forward KL", &pair, &ForwardKl::at(1.0));
     divergence(&mut group, "reverse KL", &pair, &ReverseKl::at(1.0));
     let pair = HeadPair { student_head: capped.clone(), teacher_head: capped.clone(), ..pair };
     divergence(&mut group, "forward KL of capped logits", &pair, &ForwardKl::at(1.0));
     group.bench_function("cross-entropy of capped logits, fused", |b| {
-        b.iter(|| cross_entropy_head(&hidden, &capped, &targets, CHUNK_ROWS));
+        b.iter(|| cross_entropy_head(&hidden, &capped, targets, CHUNK_ROWS));
     });
     group.finish();
 }

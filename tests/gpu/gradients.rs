@@ -8,7 +8,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use pycno_kernels::{
-    head::{ForwardKl, HeadLoss, HeadPair, ReverseKl, cross_entropy_head, distill_head},
+    head::{ForwardKl, HeadLoss, HeadPair, ReverseKl, Targets, cross_entropy_head, distill_head},
     surrogate,
 };
 use pycno_model::Decoder;
@@ -51,7 +51,7 @@ fn gradients(decoder: &Decoder, device: &Device) -> (f64, BTreeMap<String, Vec<f
     let hidden = tracked.hidden(ids(9, device));
     let plain = hidden.clone().inner().reshape([18, 32]);
     let targets: Vec<u32> = (3..21).collect();
-    let found = cross_entropy_head(&plain, &decoder.head(), &targets, CHUNK);
+    let found = cross_entropy_head(&plain, &decoder.head(), Targets::plain(&targets), CHUNK);
     let mut tape = surrogate(hidden, found.grad_hidden.reshape([2, 9, 32])).backward();
     let mut gradients = GradientsParams::from_module(&mut tape, &tracked);
     let (id, grad_head) = decoder.head_gradient(found.grad_head);
@@ -93,6 +93,7 @@ fn distillation_has_the_loss_and_gradients_of_flex() {
             student_head: student.head(),
             teacher_hidden: hidden(&teacher),
             teacher_head: teacher.head(),
+            weights: None,
         };
         [
             distill_head(&pair, &ForwardKl::at(2.0), CHUNK),

@@ -45,6 +45,7 @@ impl Inputs {
             student_head: Head::plain(matrix(&self.student_head)),
             teacher_hidden: matrix(&self.teacher_hidden),
             teacher_head: Head::plain(matrix(&self.teacher_head)),
+            weights: None,
         }
     }
 }

@@ -98,7 +98,7 @@ impl Inputs {
     }
 
     fn batch(&self) -> Batch {
-        Batch { ids: self.sequences.clone() }
+        Batch::plain(self.sequences.clone())
     }
 }
 

@@ -29,7 +29,7 @@ pub fn loglik<R: BufRead, W: Write>(
     channel: &mut Channel<R, W>,
 ) -> anyhow::Result<()> {
     let decoder = decoder(work, folder)?;
-    let batch = Batch { ids: work.ids(folder)? };
+    let batch = Batch::plain(work.ids(folder)?);
     channel.serve(work.warm_up, &mut || {
         let start = Instant::now();
         let losses = rated(&decoder, &batch);

@@ -111,6 +111,7 @@ impl Objective for Guided {
             student_head: outputs.head,
             teacher_hidden: hidden.reshape([rows * seq, d_model]),
             teacher_head: self.teacher.head(),
+            weights: outputs.batch.target_weights(),
         };
         Ok(self.divergence.gradients(&pair).into())
     }

@@ -10,9 +10,17 @@ use crate::DataError;
 pub struct Batch {
     /// Token ids, `[batch][seq]`.
     pub ids: Vec<Vec<u32>>,
+    /// What each token counts when it is predicted, `[batch][seq]`: 0 for those of a prompt. `None`: all the same. The
+    /// first of a sequence is never predicted.
+    pub weights: Option<Vec<Vec<f32>>>,
 }
 
 impl Batch {
+    /// A batch whose tokens all count the same.
+    pub const fn plain(ids: Vec<Vec<u32>>) -> Self {
+        Self { ids, weights: None }
+    }
+
     /// What the model reads: every token but the last of each sequence.
     ///
     /// # Shapes
@@ -26,6 +34,29 @@ impl Batch {
     /// What it should say: the next token at each input, row by row, `batch * (seq - 1)` of them.
     pub fn targets(&self) -> Vec<u32> {
         self.ids.iter().flat_map(|row| row[1..].iter().copied()).collect()
+    }
+
+    /// What each of [`Self::targets`] counts; `None`: all the same.
+    pub fn target_weights(&self) -> Option<Vec<f32>> {
+        let weights = self.weights.as_ref()?;
+        Some(weights.iter().flat_map(|row| row[1..].iter().copied()).collect())
+    }
+
+    /// What all predicted tokens count together: their number, unless there are weights.
+    pub fn weight(&self) -> f64 {
+        match self.target_weights() {
+            Some(weights) => weights.iter().map(|weight| f64::from(*weight)).sum(),
+            None => self.ids.iter().map(|row| row.len() - 1).sum::<usize>() as f64,
+        }
+    }
+
+    /// Batches of at most `rows` of its sequences, in their order.
+    pub fn parts(&self, rows: usize) -> impl Iterator<Item = Self> {
+        self.ids.chunks(rows).enumerate().map(move |(part, ids)| {
+            let own = part * rows..part * rows + ids.len();
+            let weights = self.weights.as_ref().map(|weights| weights[own].to_vec());
+            Self { ids: ids.to_vec(), weights }
+        })
     }
 
     /// All tokens, as calibration reads them.
@@ -68,20 +99,24 @@ pub fn order(n: usize, seed: Seed) -> Vec<usize> {
 }
 
 /// An endless, seeded walk over sequences: every epoch visits each once, in its own order.
-#[derive(Clone, Debug)]
-pub struct Batches {
-    sequences: Vec<Vec<u32>>,
+#[derive(Clone, Copy, Debug)]
+pub struct Batches<'a> {
+    sequences: &'a [Vec<u32>],
     rows: usize,
     seed: Seed,
 }
 
-impl Batches {
+impl<'a> Batches<'a> {
     /// Walks over `sequences`, `rows` of them a batch.
     ///
     /// # Errors
     ///
     /// [`DataError::NoBatches`] if either is none.
-    pub fn new(sequences: Vec<Vec<u32>>, rows: usize, seed: Seed) -> Result<Self, DataError> {
+    pub const fn new(
+        sequences: &'a [Vec<u32>],
+        rows: usize,
+        seed: Seed,
+    ) -> Result<Self, DataError> {
         if sequences.is_empty() || rows == 0 {
             return Err(DataError::NoBatches { sequences: sequences.len(), rows });
         }
@@ -101,7 +136,7 @@ impl Batches {
             let i = order.1[(place % n) as usize];
             ids.push(self.sequences[i].clone());
         }
-        Batch { ids }
+        Batch::plain(ids)
     }
 
     /// The batch of a step, counted from 0, of a run whose batches are all of this size.
@@ -125,8 +160,8 @@ mod tests {
 
     use super::*;
 
-    fn batches(n: u32, rows: usize) -> Batches {
-        Batches::new((0..n).map(|i| vec![i, i]).collect(), rows, Seed(3)).unwrap()
+    fn sequences(n: u32) -> Vec<Vec<u32>> {
+        (0..n).map(|i| vec![i, i]).collect()
     }
 
     fn firsts(batch: &Batch) -> Vec<u32> {
@@ -144,7 +179,8 @@ mod tests {
 
     #[test]
     fn every_epoch_visits_each_sequence_once_in_its_own_order() {
-        let batches = batches(50, 10);
+        let sequences = sequences(50);
+        let batches = Batches::new(&sequences, 10, Seed(3)).unwrap();
         let epoch = |from: u64| -> Vec<u32> {
             (from..from + 5).flat_map(|step| firsts(&batches.step(step))).collect()
         };
@@ -158,16 +194,18 @@ mod tests {
 
     #[test]
     fn a_position_alone_says_what_comes_next() {
-        let walk = firsts(&batches(7, 12).at(0));
+        let sequences = sequences(7);
+        let batches = |rows| Batches::new(&sequences, rows, Seed(3)).unwrap();
+        let walk = firsts(&batches(12).at(0));
         for position in 0..5_u64 {
             let at = usize::try_from(position).unwrap();
-            assert_eq!(firsts(&batches(7, 4).at(position)), walk[at..at + 4]);
+            assert_eq!(firsts(&batches(4).at(position)), walk[at..at + 4]);
         }
     }
 
     #[test]
     fn targets_are_the_inputs_shifted_by_one() {
-        let batch = Batch { ids: vec![vec![1, 2, 3], vec![4, 5, 6]] };
+        let batch = Batch::plain(vec![vec![1, 2, 3], vec![4, 5, 6]]);
         let inputs = batch.inputs(&Device::flex());
         assert_eq!(inputs.dims(), [2, 2]);
         assert_eq!(inputs.into_data().convert::<i32>().try_to_vec::<i32>().unwrap(), [1, 2, 4, 5]);
@@ -177,8 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn weights_go_with_their_tokens() {
+        let ids = vec![vec![1, 2, 3], vec![4, 5, 6], vec![7, 8, 9]];
+        let plain = Batch::plain(ids.clone());
+        assert_eq!((plain.target_weights(), plain.weight()), (None, 6.0));
+        let weights = vec![vec![9.0, 0.0, 1.0], vec![9.0, 0.5, 2.0], vec![9.0, 0.0, 0.0]];
+        let batch = Batch { ids, weights: Some(weights) };
+        assert_eq!(batch.target_weights().unwrap(), [0.0, 1.0, 0.5, 2.0, 0.0, 0.0]);
+        let parts: Vec<Batch> = batch.parts(2).collect();
+        assert_eq!(parts.iter().map(Batch::weight).collect::<Vec<_>>(), [3.5, 0.0]);
+        assert_eq!(parts[1].ids, [[7, 8, 9]]);
+        assert_eq!(plain.parts(2).map(|part| part.weight()).collect::<Vec<_>>(), [4.0, 2.0]);
+    }
+
+    #[test]
     fn batches_of_nothing_are_refused() {
-        assert!(Batches::new(vec![], 1, Seed(0)).is_err());
-        assert!(Batches::new(vec![vec![1]], 0, Seed(0)).is_err());
+        assert!(Batches::new(&[], 1, Seed(0)).is_err());
+        assert!(Batches::new(&[vec![1]], 0, Seed(0)).is_err());
     }
 }

@@ -7,7 +7,7 @@ use pycno_kernels::head::{CHUNK_ROWS, ForwardKl, HeadLoss, HeadPair, ReverseKl, 
 
 use crate::Temperature;
 
-/// A divergence of the whole vocabulary, its mean over tokens; every token counts the same.
+/// A divergence of the whole vocabulary, its mean over tokens, by their weights if the pair has any.
 ///
 /// With `p = softmax(teacher / T)` and `q = softmax(student / T)` each is multiplied by `T^2`, which keeps the
 /// gradient's scale independent of the temperature (Hinton et al. 2015,
@@ -29,6 +29,7 @@ use crate::Temperature;
 ///     student_head: Head::plain(Tensor::zeros([1, 2], &device)),
 ///     teacher_hidden: Tensor::ones([1, 1], &device),
 ///     teacher_head: Head::plain(Tensor::from_data([[3f32.ln(), 0.0]], &device)),
+///     weights: None,
 /// };
 /// let temperature = Temperature::default();
 /// let forward = Divergence::ForwardKl { temperature }.gradients(&pair).loss;
@@ -104,6 +105,7 @@ mod tests {
             student_head: Head::plain(random([4, 30])),
             teacher_hidden: random([9, 5]),
             teacher_head: Head::plain(random([5, 30])),
+            weights: None,
         }
     }
 
@@ -145,6 +147,7 @@ mod tests {
             student_head: logits(0.0),
             teacher_hidden: one(),
             teacher_head: logits(-40.0),
+            weights: None,
         };
         let [forward, reverse] = both(1.0).map(|at| at.gradients(&pair).loss);
         assert!((forward - 2f64.ln()).abs() < 1e-6, "{forward}");

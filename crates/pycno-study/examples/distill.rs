@@ -28,6 +28,7 @@ impl Objective for ForwardKl {
             student_head: outputs.head,
             teacher_hidden: hidden.flatten(0, 1), // [batch * seq, d_model]
             teacher_head: self.0.head(),
+            weights: outputs.batch.target_weights(),
         };
         let divergence = Divergence::ForwardKl { temperature: Temperature::default() };
         Ok(divergence.gradients(&pair).into())
@@ -52,12 +53,13 @@ fn run(tokens: TokenCount) -> Result<[f64; 2], Box<dyn Error>> {
 
     let tokenizer = Tokenizer::from_files(&teacher.files)?;
     let mut sequences = pack(&lab::corpus("lab:train/1M")?, &tokenizer, 65)?.sequences;
-    let held_out = Batch { ids: sequences.split_off(sequences.len() - 16) };
+    let held_out = Batch::plain(sequences.split_off(sequences.len() - 16));
 
     let objective = ForwardKl(Decoder::new(&teacher, &device)?);
     let loss = |student: &Decoder| {
         let hidden = student.hidden(held_out.inputs(&device)).flatten(0, 1);
-        let outputs = StudentOutputs { hidden, head: student.head(), batch: &held_out };
+        let outputs =
+            StudentOutputs { hidden, head: student.head(), taps: Vec::new(), batch: &held_out };
         objective.gradients(outputs).map(|found| found.loss)
     };
 

@@ -33,7 +33,7 @@ fn run(model: &str, text: &std::path::Path, out: &std::path::Path) -> Result<(),
     let mut statistics = Statistics::new(&teacher.spec, measured_on);
     let decoder = Decoder::new(&teacher, &device)?;
     for batch in sequences.chunks(8).take(4) {
-        let ids = Batch { ids: batch.to_vec() }.tensor(&device);
+        let ids = Batch::plain(batch.to_vec()).tensor(&device);
         statistics.observe(&decoder, ids)?;
     }
 

@@ -73,7 +73,7 @@ pub(crate) fn measure(
     let mut statistics = Statistics::new(decoder.spec(), provenance);
     let device = decoder.device();
     for sequences in calibration.sequences.chunks(BATCH) {
-        let batch = Batch { ids: sequences.to_vec() };
+        let batch = Batch::plain(sequences.to_vec());
         statistics.observe(decoder, batch.tensor(&device))?;
         advance(statistics.sequences() as u64);
     }

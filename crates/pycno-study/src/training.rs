@@ -166,6 +166,7 @@ impl Objective for StudyObjective {
                     student_head: outputs.head,
                     teacher_hidden: hidden.reshape([rows * seq, d_model]),
                     teacher_head: teacher.head(),
+                    weights: outputs.batch.target_weights(),
                 };
                 Ok(divergence.gradients(&pair).into())
             }

@@ -55,6 +55,24 @@ pub enum TrainError {
         /// Why not.
         source: ModelError,
     },
+    /// An activation that an objective cannot have.
+    #[error("no tap {tap}: {reason}")]
+    Tap {
+        /// As it was written.
+        tap: String,
+        /// Why not, and what there is.
+        reason: String,
+    },
+    /// Token weights of a batch that nothing can be learned by.
+    #[error(
+        "step {step}: expected a weight for every token, none negative, not all 0, found {found}"
+    )]
+    TokenWeights {
+        /// Step, counted from 1.
+        step: u64,
+        /// What is wrong with them.
+        found: &'static str,
+    },
     /// The objective failed.
     #[error("objective {objective}: {reason}")]
     Objective {

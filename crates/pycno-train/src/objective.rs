@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 use pycno_data::Batch;
-use pycno_kernels::head::{CHUNK_ROWS, Head, HeadLoss, cross_entropy_head};
+use pycno_kernels::head::{CHUNK_ROWS, Head, HeadLoss, Targets, cross_entropy_head};
 
-use crate::TrainError;
+use crate::{Tap, TrainError};
 
 /// What the student made of a batch, up to its head. Tensors are plain: no tape runs.
 #[derive(Clone, Debug)]
@@ -16,12 +16,14 @@ pub struct StudentOutputs<'a> {
     pub hidden: Tensor<2>,
     /// What turns them into logits; its weight is `[d_model, vocab]`.
     pub head: Head,
-    /// The tokens; [`Batch::targets`] has one per row of `hidden`.
+    /// The activations of [`Objective::taps`], one by one, of the same rows: `[batch * (seq - 1), width]`.
+    pub taps: Vec<Tensor<2>>,
+    /// The tokens; [`Batch::targets`] has one per row of `hidden`, [`Batch::target_weights`] what it counts.
     pub batch: &'a Batch,
 }
 
-/// A loss and its gradients; both are means over the rows, which the loop relies on to weigh
-/// micro-batches.
+/// A loss and its gradients; both are means over the rows, by the weights of their targets, which the loop relies on to
+/// weigh micro-batches.
 #[derive(Clone, Debug)]
 pub struct Gradients {
     /// Mean over rows, nats.
@@ -30,14 +32,21 @@ pub struct Gradients {
     pub grad_hidden: Tensor<2>,
     /// By the weight of [`StudentOutputs::head`].
     pub grad_head: Tensor<2>,
+    /// As [`StudentOutputs::taps`].
+    pub grad_taps: Vec<Tensor<2>>,
     /// Other means over the rows, by name, for the event log.
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// A loss on a student's hidden states, with its gradients.
+/// A loss on a student's hidden states, and on activations inside it, with its gradients.
 pub trait Objective {
     /// Name for records; part of a run's identity, so settings belong into it.
     fn name(&self) -> &str;
+
+    /// Activations it wants to see beside the final hidden states, the same every time.
+    fn taps(&self) -> Vec<Tap> {
+        Vec::new()
+    }
 
     /// Computes loss and gradients of a batch, deterministically.
     ///
@@ -66,8 +75,9 @@ impl Objective for LanguageModel {
     }
 
     fn gradients(&self, outputs: StudentOutputs<'_>) -> Result<Gradients, TrainError> {
-        let targets = outputs.batch.targets();
-        let found = cross_entropy_head(&outputs.hidden, &outputs.head, &targets, self.chunk_rows);
+        let (ids, weights) = (outputs.batch.targets(), outputs.batch.target_weights());
+        let targets = Targets { ids: &ids, weights: weights.as_deref() };
+        let found = cross_entropy_head(&outputs.hidden, &outputs.head, targets, self.chunk_rows);
         Ok(found.into())
     }
 }
@@ -75,6 +85,6 @@ impl Objective for LanguageModel {
 impl From<HeadLoss> for Gradients {
     fn from(found: HeadLoss) -> Self {
         let HeadLoss { loss, grad_hidden, grad_head } = found;
-        Self { loss, grad_hidden, grad_head, metrics: BTreeMap::new() }
+        Self { loss, grad_hidden, grad_head, grad_taps: Vec::new(), metrics: BTreeMap::new() }
     }
 }

@@ -26,8 +26,9 @@ pub(super) fn versions<L: RowLoss<Logits>>(loss: &L, rows: [&[f32]; 2]) -> [Foun
     let [student, teacher] = rows.map(|row| {
         Tensor::<2>::from_data(TensorData::new(row.to_vec(), [1, row.len()]), &Device::flex())
     });
-    let (value, gradient) = loss.chunk(student, teacher, 1.0);
-    [host, Found { loss: value, gradient: gradient.into_data().iter::<f64>().collect() }]
+    let found = loss.chunk(student, teacher, &[1.0]);
+    let value = f64::from(found.losses.into_scalar::<f32>());
+    [host, Found { loss: value, gradient: found.gradient.into_data().iter::<f64>().collect() }]
 }
 
 /// `ln softmax(logits / T)`

@@ -1,34 +1,37 @@
 //! The same losses in Burn's own operations: for devices whose memory the host cannot reach, for half
 //! precision, and the oracle of the host's version.
 
-use burn::tensor::{DType, Int, Tensor, TensorData, activation::log_softmax};
+use std::ops::Range;
+
+use burn::tensor::{Bool, DType, Int, Tensor, TensorData, activation::log_softmax};
 
 use super::{
-    CrossEntropy, Head, HeadLoss, HeadPair,
-    row_loss::{Logits, RowLoss},
+    CrossEntropy, Head, HeadLoss, HeadPair, Targets,
+    row_loss::{ChunkLoss, Logits, RowLoss},
+    weights::RowWeights,
 };
 
 /// [`super::distill_head`] in Burn's operations, for checked arguments.
 pub fn distill<L: RowLoss<Logits>>(pair: &HeadPair, loss: &L, chunk_rows: usize) -> HeadLoss {
-    let scale = 1.0 / pair.student_hidden.dims()[0] as f64;
+    let weights = RowWeights::new(pair.student_hidden.dims()[0], pair.weights.as_deref());
     let student = Projection { hidden: &pair.student_hidden, head: &pair.student_head };
     let teacher = Projection { hidden: &pair.teacher_hidden, head: &pair.teacher_head };
-    student.chunked(chunk_rows, |start, logits| {
-        let teacher = teacher.logits(start, logits.dims()[0]);
-        loss.chunk(logits, teacher, scale)
+    student.chunked((weights, chunk_rows), |rows, logits| {
+        let teacher = teacher.logits(rows.start, rows.len());
+        loss.chunk(logits, teacher, &weights.shares(rows))
     })
 }
 
 /// [`super::cross_entropy_head`] in Burn's operations, for checked arguments.
 pub fn cross_entropy(
     (hidden, head): (&Tensor<2>, &Head),
-    targets: &[u32],
+    targets: Targets<'_>,
     chunk_rows: usize,
 ) -> HeadLoss {
-    let scale = 1.0 / targets.len() as f64;
-    Projection { hidden, head }.chunked(chunk_rows, |start, logits| {
-        let targets = column(&targets[start..start + logits.dims()[0]], &logits);
-        CrossEntropy.chunk(logits, targets, scale)
+    let weights = RowWeights::new(targets.ids.len(), targets.weights);
+    Projection { hidden, head }.chunked((weights, chunk_rows), |rows, logits| {
+        let targets = column(&targets.ids[rows.clone()], &logits);
+        CrossEntropy.chunk(logits, targets, &weights.shares(rows))
     })
 }
 
@@ -64,31 +67,22 @@ impl Projection<'_> {
         }
     }
 
-    /// The loss of a chunk, and its gradient by the logits before their softcap.
-    fn by_logits(
-        self,
-        capped: Tensor<2>,
-        backward: impl FnOnce(Tensor<2>) -> (f64, Tensor<2>),
-    ) -> (f64, Tensor<2>) {
-        let Some(softcap) = self.head.softcap else { return backward(capped) };
-        let (loss, gradient) = backward(capped.clone());
-        (loss, softcap.chain_composed(gradient, capped))
-    }
-
-    /// Goes through the rows in chunks; `backward` turns a chunk's start and logits into the sum of
-    /// its losses and the gradient by its logits, already divided by the number of all rows.
+    /// Goes through the rows in chunks; `backward` turns a chunk's logits into the rows' losses and the gradient by
+    /// the logits, times each row's share in the mean.
     fn chunked(
         self,
-        chunk_rows: usize,
-        backward: impl Fn(usize, Tensor<2>) -> (f64, Tensor<2>),
+        (weights, chunk_rows): (RowWeights<'_>, usize),
+        backward: impl Fn(Range<usize>, Tensor<2>) -> ChunkLoss,
     ) -> HeadLoss {
         let ([rows, _], weight) = (self.hidden.dims(), &self.head.weight);
         let (mut sum, mut grad_hidden, mut grad_head) = (0.0, Vec::new(), None::<Tensor<2>>);
         for start in (0..rows).step_by(chunk_rows) {
             let n = chunk_rows.min(rows - start);
-            let (loss, grad_logits) =
-                self.by_logits(self.logits(start, n), |logits| backward(start, logits));
-            sum += loss;
+            let logits = self.logits(start, n);
+            let found = backward(start..start + n, logits.clone());
+            sum += weighted_sum(found.losses, start, weights);
+            let grad_logits = self.chained(found.gradient, logits);
+            let grad_logits = without_rows(grad_logits, weights.without(start..start + n));
             grad_hidden.push(grad_logits.clone().matmul(weight.clone().transpose()));
             let hidden = self.hidden.clone().narrow(0, start, n);
             let product = grad_logits.transpose().matmul(hidden);
@@ -98,8 +92,32 @@ impl Projection<'_> {
             });
         }
         let grad_head = grad_head.map_or_else(|| weight.zeros_like(), Tensor::transpose);
-        HeadLoss { loss: sum / rows as f64, grad_hidden: Tensor::cat(grad_hidden, 0), grad_head }
+        HeadLoss { loss: sum / weights.sum, grad_hidden: Tensor::cat(grad_hidden, 0), grad_head }
     }
+
+    /// The gradient by what the logits were before their softcap.
+    fn chained(self, gradient: Tensor<2>, capped: Tensor<2>) -> Tensor<2> {
+        match self.head.softcap {
+            Some(softcap) => softcap.chain_composed(gradient, capped),
+            None => gradient,
+        }
+    }
+}
+
+/// Adds up the losses `[rows, 1]` of rows that count, times their weights.
+fn weighted_sum(losses: Tensor<2>, start: usize, weights: RowWeights<'_>) -> f64 {
+    let losses: Vec<f64> = losses.into_data().iter::<f64>().collect();
+    let weighted = losses.iter().enumerate().map(|(i, loss)| (weights.of(start + i), loss));
+    weighted.filter(|(weight, _)| *weight > 0.0).map(|(weight, loss)| weight * loss).sum()
+}
+
+/// Zeroes the gradients of rows that count nothing: what is in them may be no number.
+fn without_rows(gradient: Tensor<2>, without: Option<Vec<bool>>) -> Tensor<2> {
+    let Some(without) = without else { return gradient };
+    let mask = TensorData::new(without, [gradient.dims()[0], 1]);
+    let mask = Tensor::<2, Bool>::from_data(mask, &gradient.device());
+    let mask = mask.expand(gradient.dims());
+    gradient.mask_fill(mask, 0.0)
 }
 
 /// `-ln softmax(logits)[target]` and `argmax == target` of every row.

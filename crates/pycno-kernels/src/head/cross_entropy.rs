@@ -3,7 +3,7 @@
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, activation::log_softmax};
 
 use super::{
-    row_loss::{RowLoss, Target},
+    row_loss::{ChunkLoss, RowLoss, Target, column},
     rows::{add, max},
 };
 use crate::{
@@ -35,12 +35,13 @@ impl RowLoss<Target> for CrossEntropy {
         sum.ln() - gold
     }
 
-    fn chunk(&self, student: Tensor<2>, targets: Tensor<2, Int>, scale: f64) -> (f64, Tensor<2>) {
+    fn chunk(&self, student: Tensor<2>, targets: Tensor<2, Int>, scales: &[f64]) -> ChunkLoss {
         let q_log = log_softmax(student, 1);
-        let loss = -q_log.clone().gather(1, targets.clone()).sum();
+        let losses = -q_log.clone().gather(1, targets.clone());
         let minus_one = Tensor::<2>::ones(targets.dims(), &q_log.device()).neg();
         let gradient = q_log.exp().scatter(1, targets, minus_one, IndexingUpdateOp::Add);
-        (f64::from(loss.into_scalar::<f32>()), gradient * scale)
+        let factors = column(scales, 1.0, &gradient);
+        ChunkLoss { losses, gradient: gradient * factors }
     }
 }
 
@@ -58,10 +59,10 @@ mod tests {
         let loss = CrossEntropy.row(&mut row, 0, 2.0);
         let device = Device::flex();
         let targets = Tensor::from_data(TensorData::new(vec![0_i64], [1, 1]), &device);
-        let (sum, gradient) =
-            CrossEntropy.chunk(Tensor::from_data([logits], &device), targets, 2.0);
+        let found = CrossEntropy.chunk(Tensor::from_data([logits], &device), targets, &[2.0]);
+        let sum = f64::from(found.losses.into_scalar::<f32>());
         assert!((loss - 8f64.ln()).abs() < 1e-6 && (sum - 8f64.ln()).abs() < 1e-6);
-        let gradient: Vec<f32> = gradient.into_data().iter().collect();
+        let gradient: Vec<f32> = found.gradient.into_data().iter().collect();
         for found in [row.to_vec(), gradient] {
             for (found, expect) in found.iter().zip([-1.75, 1.25, 0.5]) {
                 assert!((found - expect).abs() < 1e-6, "{found}, not {expect}");

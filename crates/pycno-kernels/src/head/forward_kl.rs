@@ -4,7 +4,7 @@
 use burn::tensor::{Tensor, activation::log_softmax};
 
 use super::{
-    row_loss::{Logits, RowLoss},
+    row_loss::{ChunkLoss, Logits, RowLoss, column},
     rows::{KlSums, Softening},
 };
 use crate::{
@@ -59,15 +59,15 @@ impl RowLoss<Logits> for ForwardKl {
         t * t * kl
     }
 
-    fn chunk(&self, student: Tensor<2>, teacher: Tensor<2>, scale: f64) -> (f64, Tensor<2>) {
+    fn chunk(&self, student: Tensor<2>, teacher: Tensor<2>, scales: &[f64]) -> ChunkLoss {
         let t = self.temperature;
         let q_log = log_softmax(student * (1.0 / t), 1);
         let p_log = log_softmax(teacher * (1.0 / t), 1);
         let (q, p) = (q_log.clone().exp(), p_log.clone().exp());
         // 0 * (-inf - -inf) must not count.
         let terms = (p.clone() * (p_log - q_log)).mask_fill(p.clone().equal_elem(0.0), 0.0);
-        let kl = terms.sum();
-        (t * t * f64::from(kl.into_scalar::<f32>()), (q - p) * (t * scale))
+        let factors = column(scales, t, &q);
+        ChunkLoss { losses: terms.sum_dim(1) * (t * t), gradient: (q - p) * factors }
     }
 }
 

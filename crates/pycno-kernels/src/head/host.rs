@@ -11,6 +11,7 @@ use super::{
     row_loss::{Logits, RowLoss, Target, TeacherRow},
     rows,
     softcap::Softcap,
+    weights::RowWeights,
 };
 use crate::{
     host::{dense, flex, primitive},
@@ -37,17 +38,18 @@ struct Chunk {
 pub(super) fn distill<L: RowLoss<Logits>>(
     pair: &HeadPair,
     loss: &L,
-    chunk_rows: usize,
+    (weights, chunk_rows): (RowWeights<'_>, usize),
 ) -> HeadLoss {
     let student = Projection::new((&pair.student_hidden, &pair.student_head));
     let teacher = Projection::new((&pair.teacher_hidden, &pair.teacher_head));
     let [rows, vocab] = student.dims();
-    let mean = Mean { rows, softcap: student.softcap };
+    let mean = Mean { weights, softcap: student.softcap };
     let mut buffer = vec![0.0; chunk_rows.min(rows) * vocab];
-    student.chunked(chunk_rows, |chunk, logits| {
+    student.chunked((weights, chunk_rows), |chunk, logits| {
         let teacher_logits = &mut buffer[..chunk.rows * vocab];
         teacher.logits(chunk, teacher_logits);
-        backward::<Logits, L>(loss, logits, teacher_logits.par_chunks(vocab), mean)
+        let rows = (chunk.start, teacher_logits.par_chunks(vocab));
+        backward::<Logits, L>(loss, logits, rows, mean)
     })
 }
 
@@ -55,36 +57,43 @@ pub(super) fn distill<L: RowLoss<Logits>>(
 pub(super) fn cross_entropy(
     head: (&Tensor<2>, &Head),
     targets: &[u32],
-    chunk_rows: usize,
+    (weights, chunk_rows): (RowWeights<'_>, usize),
 ) -> HeadLoss {
     let head = Projection::new(head);
     debug_assert_eq!(head.dims()[0], targets.len());
-    let mean = Mean { rows: targets.len(), softcap: head.softcap };
-    head.chunked(chunk_rows, |Chunk { start, rows }, logits| {
+    let mean = Mean { weights, softcap: head.softcap };
+    head.chunked((weights, chunk_rows), |Chunk { start, rows }, logits| {
         let own = targets[start..start + rows].par_iter().map(|target| *target as usize);
-        backward::<Target, _>(&CrossEntropy, logits, own, mean)
+        backward::<Target, _>(&CrossEntropy, logits, (start, own), mean)
     })
 }
 
-/// What the logits of a chunk came through, and how many rows the mean is over.
+/// What the logits of a chunk came through, and what all rows count in the mean.
 #[derive(Clone, Copy)]
-struct Mean {
-    rows: usize,
+struct Mean<'a> {
+    weights: RowWeights<'a>,
     softcap: Option<Softcap>,
 }
 
-/// Turns the logits of a chunk into the gradients by what they were before their softcap, row by row; gives the losses.
+/// Turns the logits of a chunk into the gradients by what they were before their softcap, row by row; gives the losses
+/// times their weights. The teacher's rows begin at one of all.
 ///
 /// Compiled anew for every loss: behind a pointer a loss would be compiled for the baseline's vectors alone.
 fn backward<'a, T: TeacherRow, L: RowLoss<T>>(
     loss: &L,
     logits: &mut [f32],
-    teacher: impl IndexedParallelIterator<Item = T::Row<'a>>,
-    Mean { rows, softcap }: Mean,
+    (start, teacher): (usize, impl IndexedParallelIterator<Item = T::Row<'a>>),
+    Mean { weights, softcap }: Mean<'_>,
 ) -> Vec<f64> {
-    let (vocab, scale) = (logits.len() / teacher.len(), 1.0 / rows as f64);
-    let pairs = logits.par_chunks_mut(vocab).zip(teacher);
-    let losses = pairs.map(|(student, teacher)| {
+    let vocab = logits.len() / teacher.len();
+    let pairs = logits.par_chunks_mut(vocab).zip(teacher).enumerate();
+    let losses = pairs.map(|(i, (student, teacher))| {
+        let weight = weights.of(start + i);
+        if weight <= 0.0 {
+            student.fill(0.0);
+            return 0.0;
+        }
+        let scale = weight / weights.sum;
         vectorized(
             #[inline(always)]
             || {
@@ -94,7 +103,7 @@ fn backward<'a, T: TeacherRow, L: RowLoss<T>>(
                 if let Some((softcap, capped)) = capped {
                     softcap.chain(student, &capped);
                 }
-                found
+                weight * found
             },
         )
     });
@@ -158,10 +167,10 @@ impl Projection {
     }
 
     /// Goes through the rows in chunks; `backward` turns a chunk's logits into the gradient by what they
-    /// were before the softcap, already divided by the number of all rows, and gives the rows' losses.
+    /// were before the softcap, times each row's share in the mean, and gives the rows' losses times their weights.
     fn chunked(
         &self,
-        chunk_rows: usize,
+        (weights, chunk_rows): (RowWeights<'_>, usize),
         mut backward: impl FnMut(Chunk, &mut [f32]) -> Vec<f64>,
     ) -> HeadLoss {
         let ([rows, vocab], weight) = (self.dims(), View::of(&self.weight));
@@ -186,7 +195,7 @@ impl Projection {
             }
         }
         HeadLoss {
-            loss: loss / rows as f64,
+            loss: loss / weights.sum,
             grad_hidden: matrix(grad_hidden, [rows, d_model]),
             grad_head: matrix(grad_head.unwrap_or_default(), [vocab, d_model]).transpose(),
         }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::row_loss::{RowLoss, TeacherRow};
+use super::row_loss::{ChunkLoss, RowLoss, TeacherRow};
 
 /// `first_weight * first + second_weight * second`; weights are taken as they are, and need not sum to 1.
 ///
@@ -28,12 +28,15 @@ impl<T: TeacherRow, A: RowLoss<T>, B: RowLoss<T>> RowLoss<T> for Mixture<A, B> {
         a * loss_of_first + b * loss_of_second
     }
 
-    fn chunk(&self, student: Tensor<2>, teacher: T::Chunk, scale: f64) -> (f64, Tensor<2>) {
+    fn chunk(&self, student: Tensor<2>, teacher: T::Chunk, scales: &[f64]) -> ChunkLoss {
         let ((a, first), (b, second)) = (&self.first, &self.second);
-        let (loss_of_first, grad_of_first) =
-            first.chunk(student.clone(), teacher.clone(), a * scale);
-        let (loss_of_second, grad_of_second) = second.chunk(student, teacher, b * scale);
-        (a * loss_of_first + b * loss_of_second, grad_of_first + grad_of_second)
+        let times = |factor: f64| scales.iter().map(|scale| factor * scale).collect::<Vec<_>>();
+        let of_first = first.chunk(student.clone(), teacher.clone(), &times(*a));
+        let of_second = second.chunk(student, teacher, &times(*b));
+        ChunkLoss {
+            losses: of_first.losses * *a + of_second.losses * *b,
+            gradient: of_first.gradient + of_second.gradient,
+        }
     }
 }
 

@@ -20,17 +20,18 @@ mod reverse_kl;
 mod row_loss;
 mod rows;
 mod softcap;
+mod weights;
 
 use burn::tensor::{Device, Tensor};
 
-use self::softcap::Softcap;
 pub use self::{
     cross_entropy::CrossEntropy,
     forward_kl::ForwardKl,
     mixture::Mixture,
     reverse_kl::ReverseKl,
-    row_loss::{Logits, RowLoss, Target, TeacherRow},
+    row_loss::{ChunkLoss, Logits, RowLoss, Target, TeacherRow},
 };
+use self::{softcap::Softcap, weights::RowWeights};
 use crate::{host::fusable, linear::linear};
 
 /// Rows handled at once unless the caller knows better: 256 rows of 49,152 logits are 48 MiB.
@@ -59,12 +60,23 @@ pub struct HeadPair {
     pub teacher_hidden: Tensor<2>,
     /// `d_teacher` to `vocab`
     pub teacher_head: Head,
+    /// What each row counts in the mean, `[rows]`; `None`: all the same.
+    pub weights: Option<Vec<f32>>,
+}
+
+/// The tokens that some rows should predict.
+#[derive(Clone, Copy, Debug)]
+pub struct Targets<'a> {
+    /// A token for each row.
+    pub ids: &'a [u32],
+    /// What each row counts in the mean; `None`: all the same.
+    pub weights: Option<&'a [f32]>,
 }
 
 /// A loss and its gradients.
 #[derive(Clone, Debug)]
 pub struct HeadLoss {
-    /// Mean over rows, nats.
+    /// Mean over rows by their weights, nats.
     pub loss: f64,
     /// `[rows, d_model]`
     pub grad_hidden: Tensor<2>,
@@ -79,6 +91,13 @@ pub struct TokenLoss {
     pub nats: f64,
     /// Whether greedy decoding picks this token; of equal logits it picks the first.
     pub greedy: bool,
+}
+
+impl<'a> Targets<'a> {
+    /// Targets that all count the same.
+    pub const fn plain(ids: &'a [u32]) -> Self {
+        Self { ids, weights: None }
+    }
 }
 
 impl Head {
@@ -135,39 +154,44 @@ impl Head {
 /// Computes the mean over rows of a divergence between the student's and the teacher's logits, and its
 /// gradients by the student's hidden states and head.
 ///
+/// With weights `w` the mean is `sum w loss / sum w`; a row of weight 0 is as if it were not there, whatever is in it.
+///
 /// # Panics
 ///
-/// If rows or vocabularies differ, there are no rows, or `chunk_rows` is 0.
+/// If rows or vocabularies differ, no row counts, a weight is negative or not finite, or `chunk_rows` is 0.
 pub fn distill_head<L: RowLoss<Logits>>(pair: &HeadPair, loss: &L, chunk_rows: usize) -> HeadLoss {
     let rows = pair.student_hidden.dims()[0];
     assert_eq!(rows, pair.teacher_hidden.dims()[0], "rows of student and teacher");
     let vocab = [&pair.student_head, &pair.teacher_head].map(Head::vocab);
     assert_eq!(vocab[0], vocab[1], "vocabulary of student and teacher");
-    check_chunk(rows, chunk_rows);
+    let weights = RowWeights::new(rows, pair.weights.as_deref());
+    assert!(chunk_rows > 0, "a chunk has rows");
     // A teacher may compute in half precision.
     if fusable(&pair.student_hidden) && fusable(&pair.teacher_hidden) {
-        host::distill(pair, loss, chunk_rows)
+        host::distill(pair, loss, (weights, chunk_rows))
     } else {
         composed::distill(pair, loss, chunk_rows)
     }
 }
 
-/// Computes the mean over rows of [`CrossEntropy`], `-ln softmax(logits)[target]`, and its gradients.
+/// Computes the mean over rows of [`CrossEntropy`], `-ln softmax(logits)[target]`, and its gradients; weights as in
+/// [`distill_head`].
 ///
 /// # Panics
 ///
-/// If there are not as many targets as rows, no rows, `chunk_rows` is 0 or a target lies outside the
-/// vocabulary.
+/// If there are not as many targets as rows, no row counts, a weight is negative or not finite, `chunk_rows` is 0 or a
+/// target lies outside the vocabulary.
 pub fn cross_entropy_head(
     hidden: &Tensor<2>,
     head: &Head,
-    targets: &[u32],
+    targets: Targets<'_>,
     chunk_rows: usize,
 ) -> HeadLoss {
-    check_targets(hidden, head, targets);
-    check_chunk(targets.len(), chunk_rows);
+    check_targets(hidden, head, targets.ids);
+    let weights = RowWeights::new(targets.ids.len(), targets.weights);
+    assert!(chunk_rows > 0, "a chunk has rows");
     if fusable(hidden) {
-        host::cross_entropy((hidden, head), targets, chunk_rows)
+        host::cross_entropy((hidden, head), targets.ids, (weights, chunk_rows))
     } else {
         composed::cross_entropy((hidden, head), targets, chunk_rows)
     }
@@ -177,7 +201,7 @@ pub fn cross_entropy_head(
 ///
 /// # Panics
 ///
-/// As [`cross_entropy_head`], but no rows give no losses.
+/// If there are not as many targets as rows, or a target lies outside the vocabulary; no rows give no losses.
 pub fn token_losses(
     hidden: &Tensor<2>,
     head: &Head,
@@ -194,11 +218,6 @@ pub fn token_losses(
         composed::token_losses((hidden, head), targets, chunk_rows)
     };
     losses.into_iter().map(|(nats, greedy)| TokenLoss { nats, greedy }).collect()
-}
-
-fn check_chunk(rows: usize, chunk_rows: usize) {
-    assert!(rows > 0, "a mean over no rows");
-    assert!(chunk_rows > 0, "a chunk has rows");
 }
 
 fn check_targets(hidden: &Tensor<2>, head: &Head, targets: &[u32]) {

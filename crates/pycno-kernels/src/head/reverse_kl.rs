@@ -4,7 +4,7 @@
 use burn::tensor::{Tensor, activation::log_softmax};
 
 use super::{
-    row_loss::{Logits, RowLoss},
+    row_loss::{ChunkLoss, Logits, RowLoss, column},
     rows::{KlSums, Softening},
 };
 use crate::{
@@ -70,15 +70,15 @@ impl RowLoss<Logits> for ReverseKl {
         t * t * kl
     }
 
-    fn chunk(&self, student: Tensor<2>, teacher: Tensor<2>, scale: f64) -> (f64, Tensor<2>) {
+    fn chunk(&self, student: Tensor<2>, teacher: Tensor<2>, scales: &[f64]) -> ChunkLoss {
         let t = self.temperature;
         let q_log = log_softmax(student * (1.0 / t), 1);
         let p_log = log_softmax(teacher * (1.0 / t), 1);
         let q = q_log.clone().exp();
         let log_ratio = floored_rows(q_log) - floored_rows(p_log);
         let kl = (q.clone() * log_ratio.clone()).sum_dim(1);
-        let loss = t * t * f64::from(kl.clone().sum().into_scalar::<f32>());
-        (loss, q * (log_ratio - kl) * (t * scale))
+        let factors = column(scales, t, &q);
+        ChunkLoss { losses: kl.clone() * (t * t), gradient: q * (log_ratio - kl) * factors }
     }
 }
 

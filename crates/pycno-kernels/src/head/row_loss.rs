@@ -1,7 +1,9 @@
 //! What a loss on next-token distributions is: a function of one row of the student's logits and of what the
 //! teacher says about that row.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
+
+use crate::host::narrow;
 
 /// A form in which the teacher's view of a row arrives.
 pub trait TeacherRow {
@@ -45,7 +47,22 @@ pub trait RowLoss<T: TeacherRow>: Sync {
     /// but the last a copy of the row, and adds: [`super::Mixture`].
     fn row(&self, student: &mut [f32], teacher: T::Row<'_>, scale: f64) -> f64;
 
-    /// Computes the sum of the losses of some rows, and `scale` times its gradient by the logits `student`,
-    /// `[rows, vocab]` both.
-    fn chunk(&self, student: Tensor<2>, teacher: T::Chunk, scale: f64) -> (f64, Tensor<2>);
+    /// Computes the losses of some rows, and by the logits `student` (`[rows, vocab]`) the gradients of each times its
+    /// own scale.
+    fn chunk(&self, student: Tensor<2>, teacher: T::Chunk, scales: &[f64]) -> ChunkLoss;
+}
+
+/// Losses of some rows in Burn's operations.
+#[derive(Clone, Debug)]
+pub struct ChunkLoss {
+    /// Nats, `[rows, 1]`.
+    pub losses: Tensor<2>,
+    /// By the student's logits, `[rows, vocab]`, each row times its scale.
+    pub gradient: Tensor<2>,
+}
+
+/// `factor` times the scales of some rows, a column that the rows of `like` are multiplied by.
+pub(super) fn column(scales: &[f64], factor: f64, like: &Tensor<2>) -> Tensor<2> {
+    let values: Vec<f32> = scales.iter().map(|scale| narrow(factor * scale)).collect();
+    Tensor::from_data(TensorData::new(values, [scales.len(), 1]), &like.device())
 }

@@ -8,7 +8,7 @@ use pycno_model::Checkpoint;
 use pycno_units::TokenCount;
 
 use super::{Segment, TrainContext, TrainedStudent, Training, identity::run_hash};
-use crate::{Objective, TrainConfig, TrainError, checkpoint};
+use crate::{BatchSource, Objective, TrainConfig, TrainError, checkpoint};
 
 /// Trains a student on several budgets of tokens, the least first; each ends in the same bits as
 /// [`train`](super::train) with that budget would, if the warm-up is in tokens.
@@ -22,7 +22,7 @@ use crate::{Objective, TrainConfig, TrainError, checkpoint};
 /// As [`train`](super::train); [`TrainError::Branch`] if the stable run is past where a budget leaves it;
 /// and what `on_branch` fails with.
 pub fn train_branches<E: From<TrainError>>(
-    (student, data): (&Checkpoint, &[Vec<u32>]),
+    (student, source): (&Checkpoint, &dyn BatchSource),
     objective: &dyn Objective,
     (config, budgets): (&TrainConfig, &[TokenCount]),
     ctx: TrainContext<'_>,
@@ -32,8 +32,8 @@ pub fn train_branches<E: From<TrainError>>(
     let every = config.checkpoint_every.get();
     let mut budgets = budgets.to_vec();
     budgets.sort_unstable();
-    let stable = Training::new(student, data, objective, config, (&device, seed))?;
-    let hash = run_hash(student, data, (objective.name(), config, seed))?;
+    let stable = Training::new(student, source, objective, config, (&device, seed))?;
+    let hash = run_hash(student, source, (objective.name(), config, seed))?;
     let hash = format!("{hash} without decay");
     let folder = checkpoint_dir.join("stable");
     let mut segment = Segment { folder: &folder, hash, every, held_out: None, on_step };
@@ -46,7 +46,7 @@ pub fn train_branches<E: From<TrainError>>(
         stable = segment.advance(stable, end)?;
         let own = TrainConfig { tokens, ..config.clone() };
         let folder = checkpoint_dir.join(tokens.0.to_string());
-        let hash = run_hash(student, data, (objective.name(), &own, seed))?;
+        let hash = run_hash(student, source, (objective.name(), &own, seed))?;
         let mut decay =
             Segment { folder: &folder, hash, every, held_out, on_step: segment.on_step };
         let branch = decay.resumed(stable.branch(tokens)?, &device)?;

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use burn::{
     module::Module,
     optim::{GradientsAccumulator, GradientsParams},
-    tensor::Tensor,
+    tensor::{Int, Tensor},
 };
 use pycno_data::Batch;
 use pycno_kernels::surrogate;
 use pycno_model::Decoder;
 
-use crate::{Gradients, Objective, StudentOutputs, TrainConfig, TrainError, parameters};
+use crate::{Gradients, Objective, StudentOutputs, Tap, TrainConfig, TrainError, parameters};
 
 /// Loss and gradients of a batch, by parameter path.
 pub(crate) struct BatchGradients {
@@ -20,7 +20,7 @@ pub(crate) struct BatchGradients {
     pub(crate) metrics: BTreeMap<String, f64>,
 }
 
-/// Goes through a batch in micro-batches and adds up their shares.
+/// Goes through a batch in micro-batches and adds up their shares; one without a token that counts is left out.
 pub(crate) fn batch_gradients(
     student: &Decoder,
     batch: &Batch,
@@ -29,9 +29,11 @@ pub(crate) fn batch_gradients(
 ) -> Result<BatchGradients, TrainError> {
     let mut sum = GradientsAccumulator::new();
     let (mut loss, mut metrics) = (0.0, BTreeMap::new());
-    for ids in batch.ids.chunks(config.micro_batch.get()) {
-        let share = ids.len() as f64 / batch.ids.len() as f64;
-        let part = Batch { ids: ids.to_vec() };
+    for part in batch.parts(config.micro_batch.get()) {
+        let share = part.weight() / batch.weight();
+        if share <= 0.0 {
+            continue;
+        }
         let (found, gradients) = micro_gradients(student, &part, objective, share)?;
         loss += share * found.loss;
         for (name, value) in found.metrics {
@@ -58,13 +60,21 @@ pub(super) fn micro_gradients(
     let head = student.head();
     let device = head.device();
     let tracked = student.clone().train();
-    let hidden = tracked.hidden(batch.inputs(&device));
-    let [rows, seq, d_model] = hidden.dims();
-    let plain = hidden.clone().inner().reshape([rows * seq, d_model]);
-    let outputs = StudentOutputs { hidden: plain, head, batch };
-    let Gradients { loss, grad_hidden, grad_head, metrics } = objective.gradients(outputs)?;
-    let grad_hidden = scaled(grad_hidden, share).reshape([rows, seq, d_model]);
-    let mut tape = surrogate(hidden, grad_hidden).backward();
+    let (hidden, taps) = forward(&tracked, batch.inputs(&device), &objective.taps());
+    let outputs = StudentOutputs {
+        hidden: plain_rows(&hidden),
+        head,
+        taps: taps.iter().map(plain_rows).collect(),
+        batch,
+    };
+    let Gradients { loss, grad_hidden, grad_head, grad_taps, metrics } =
+        objective.gradients(outputs)?;
+    check_taps(objective, &taps, &grad_taps)?;
+    let pairs = taps.into_iter().zip(grad_taps);
+    let end = inject(hidden, grad_hidden, share);
+    // A tape runs backward once.
+    let all = pairs.fold(end, |sum, (tap, gradient)| sum + inject(tap, gradient, share));
+    let mut tape = all.backward();
     let mut gradients = GradientsParams::from_module(&mut tape, &tracked);
     let (id, grad_head) = student.head_gradient(scaled(grad_head, share));
     // A tied head is the embedding, which has a gradient already.
@@ -74,6 +84,46 @@ pub(super) fn micro_gradients(
     };
     gradients.register(id, grad_head);
     Ok((Measured { loss, metrics }, gradients))
+}
+
+/// The final hidden states, and the activations at some taps.
+fn forward(tracked: &Decoder, ids: Tensor<2, Int>, taps: &[Tap]) -> (Tensor<3>, Vec<Tensor<3>>) {
+    let mut seen = vec![None; taps.len()];
+    let hidden = tracked.observed(ids, &mut |layer_idx, site, x| {
+        let wanted = Tap { layer_idx, site };
+        for (tap, place) in taps.iter().zip(&mut seen).filter(|(tap, _)| **tap == wanted) {
+            debug_assert!(place.is_none(), "{tap} is seen once");
+            *place = Some(x.clone());
+        }
+    });
+    (hidden, seen.into_iter().flatten().collect())
+}
+
+/// The values of an activation, without its tape: `[batch * seq, width]`.
+fn plain_rows(x: &Tensor<3>) -> Tensor<2> {
+    let [batch, seq, width] = x.dims();
+    x.clone().inner().reshape([batch * seq, width])
+}
+
+/// A scalar through which a gradient by an activation, times the micro-batch's share, goes back into the tape.
+fn inject(x: Tensor<3>, gradient: Tensor<2>, share: f64) -> Tensor<1> {
+    let gradient = scaled(gradient, share).reshape(x.dims());
+    surrogate(x, gradient)
+}
+
+fn check_taps(
+    objective: &dyn Objective,
+    taps: &[Tensor<3>],
+    gradients: &[Tensor<2>],
+) -> Result<(), TrainError> {
+    let rows = |[batch, seq, width]: [usize; 3]| [batch * seq, width];
+    let expected: Vec<[usize; 2]> = taps.iter().map(|tap| rows(tap.dims())).collect();
+    let found: Vec<[usize; 2]> = gradients.iter().map(Tensor::dims).collect();
+    if found == expected {
+        return Ok(());
+    }
+    let reason = format!("expected gradients by its taps of {expected:?}, found {found:?}");
+    Err(TrainError::Objective { objective: objective.name().to_owned(), reason })
 }
 
 /// A whole batch needs no pass over its gradients.

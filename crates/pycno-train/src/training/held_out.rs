@@ -1,11 +1,10 @@
 //! The loss on text that is not trained on.
 
 use pycno_data::Batch;
-use pycno_kernels::head::{CHUNK_ROWS, cross_entropy_head};
+use pycno_kernels::head::{CHUNK_ROWS, Targets, cross_entropy_head};
 use pycno_model::Decoder;
 
-use super::identity::check_data;
-use crate::TrainError;
+use crate::{TrainError, source::check_sequences};
 
 /// Sequences of a forward pass.
 const ROWS: usize = 16;
@@ -32,14 +31,15 @@ impl HeldOut<'_> {
 /// [`TrainError`] for sequences of several lengths, or tokens the model does not know.
 pub fn held_out_loss(model: &Decoder, sequences: &[Vec<u32>]) -> Result<f64, TrainError> {
     let head = model.head();
-    check_data(sequences, head.vocab())?;
+    check_sequences(sequences, head.vocab())?;
     let mut sum = 0.0;
     for rows in sequences.chunks(ROWS) {
-        let batch = Batch { ids: rows.to_vec() };
+        let batch = Batch::plain(rows.to_vec());
         let hidden = model.hidden(batch.inputs(&head.device()));
         let [rows, seq, d_model] = hidden.dims();
         let hidden = hidden.reshape([rows * seq, d_model]);
-        let found = cross_entropy_head(&hidden, &head, &batch.targets(), CHUNK_ROWS);
+        let targets = batch.targets();
+        let found = cross_entropy_head(&hidden, &head, Targets::plain(&targets), CHUNK_ROWS);
         sum += found.loss * (rows * seq) as f64;
     }
     let predicted: usize = sequences.iter().map(|sequence| sequence.len() - 1).sum();

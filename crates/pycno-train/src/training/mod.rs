@@ -14,7 +14,7 @@ use pycno_model::Checkpoint;
 use pycno_record::TrainingStep;
 use pycno_units::{Seed, TokenCount};
 
-use crate::{Objective, TrainConfig, TrainError, checkpoint};
+use crate::{BatchSource, Objective, TrainConfig, TrainError, checkpoint};
 
 use self::identity::run_hash;
 pub use self::{
@@ -59,7 +59,7 @@ pub struct StepEvent {
 pub struct TrainContext<'a> {
     /// Where to compute.
     pub device: Device,
-    /// Decides the order of the sequences.
+    /// Decides what the source of batches draws: of packed text the order of its sequences.
     pub seed: Seed,
     /// Folder of this run's checkpoints; what is found there is continued.
     pub checkpoint_dir: &'a Path,
@@ -69,8 +69,7 @@ pub struct TrainContext<'a> {
     pub on_step: &'a mut dyn FnMut(&StepEvent),
 }
 
-/// Trains a student on packed sequences, in a seeded order, epoch after epoch until the budget of
-/// tokens is used up.
+/// Trains a student on batch after batch of a source, until the budget of tokens is used up.
 ///
 /// All sequences have one length `seq`; the body reads the first `seq - 1` tokens of each, and every
 /// position predicts its next token. Continues from the latest checkpoint in `checkpoint_dir`, bit
@@ -78,18 +77,18 @@ pub struct TrainContext<'a> {
 ///
 /// # Errors
 ///
-/// [`TrainError`] if data or settings do not fit, a checkpoint cannot be read or written or belongs to
+/// [`TrainError`] if batches, taps or settings do not fit, a checkpoint cannot be read or written or belongs to
 /// another run, the objective fails, loss or gradient stop being finite, or losses spike in a row.
 pub fn train(
     student: &Checkpoint,
-    data: &[Vec<u32>],
+    source: &dyn BatchSource,
     objective: &dyn Objective,
     config: &TrainConfig,
     ctx: TrainContext<'_>,
 ) -> Result<TrainedStudent, TrainError> {
     let TrainContext { device, seed, checkpoint_dir: folder, held_out, on_step } = ctx;
-    let training = Training::new(student, data, objective, config, (&device, seed))?;
-    let hash = run_hash(student, data, (objective.name(), config, seed))?;
+    let training = Training::new(student, source, objective, config, (&device, seed))?;
+    let hash = run_hash(student, source, (objective.name(), config, seed))?;
     let mut segment =
         Segment { folder, hash, every: config.checkpoint_every.get(), held_out, on_step };
     let training = segment.resumed(training, &device)?;

@@ -1,19 +1,18 @@
 //! A run in memory: what stays the same, what a step changes.
 
-use std::sync::Arc;
-
 use burn::tensor::Device;
-use pycno_data::Batches;
+use pycno_data::Batch;
 use pycno_model::{Checkpoint, Decoder};
 use pycno_record::TrainingStep;
 use pycno_units::{Seed, TokenCount};
 
-use super::{StepEvent, TrainedStudent, gradients::batch_gradients, guard, identity::check_data};
+use super::{StepEvent, TrainedStudent, gradients::batch_gradients, guard};
 use crate::{
-    Objective, Schedule, TrainConfig, TrainError,
+    BatchRequest, BatchSource, Objective, Schedule, TrainConfig, TrainError,
     checkpoint::State,
     masks::GradientMasks,
     optimizer::{Optimizer, Rates, clip_scale, global_norm},
+    source::check_batch,
 };
 
 /// A run in memory, step by step; [`train`](super::train) is this with checkpoints.
@@ -24,26 +23,26 @@ pub struct Training<'a> {
 }
 
 impl<'a> Training<'a> {
-    /// Puts a student on a device, before its first step; the seed decides the order of the sequences.
+    /// Puts a student on a device, before its first step; the seed decides what the source draws.
     ///
     /// # Errors
     ///
-    /// [`TrainError`] if data or settings do not fit, or the student is not a model.
+    /// [`TrainError`] if batches, taps or settings do not fit, or the student is not a model.
     pub fn new(
         student: &Checkpoint,
-        data: &[Vec<u32>],
+        source: &'a dyn BatchSource,
         objective: &'a dyn Objective,
         config: &TrainConfig,
         (device, seed): (&Device, Seed),
     ) -> Result<Self, TrainError> {
-        let seq = check_data(data, student.spec.vocab)?;
+        let seq = source.sequence_len(&student.spec)?;
+        objective.taps().into_iter().try_for_each(|tap| tap.check(&student.spec))?;
         let decoder =
             Decoder::new(student, device).map_err(|source| TrainError::Student { source })?;
-        let batches = Batches::new(data.to_vec(), config.batch.get(), seed.split("batches"))
-            .map_err(|source| TrainError::Batches { source })?;
         let run = Run {
             schedule: config.schedule(seq)?,
-            batches: Arc::new(batches),
+            source,
+            seed: seed.split("batches"),
             seq,
             objective,
             config: config.clone(),
@@ -94,8 +93,8 @@ impl<'a> Training<'a> {
     pub(super) fn branch(&self, tokens: TokenCount) -> Result<Self, TrainError> {
         let config = TrainConfig { tokens, ..self.run.config.clone() };
         let schedule = config.schedule(self.run.seq)?;
-        let (batches, masks) = (Arc::clone(&self.run.batches), self.run.masks.clone());
-        let run = Run { schedule, batches, config, masks, ..self.run };
+        let masks = self.run.masks.clone();
+        let run = Run { schedule, config, masks, ..self.run };
         Ok(Self { run, state: self.state.clone() })
     }
 
@@ -112,7 +111,9 @@ impl<'a> Training<'a> {
 /// What stays the same from step to step.
 struct Run<'a> {
     schedule: Schedule,
-    batches: Arc<Batches>,
+    source: &'a dyn BatchSource,
+    /// The source's.
+    seed: Seed,
     seq: usize,
     objective: &'a dyn Objective,
     config: TrainConfig,
@@ -120,9 +121,17 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// The batch of a step, counted from 1.
+    fn batch(&self, step: u64, student: &Decoder) -> Result<Batch, TrainError> {
+        let (rows, seed) = (self.config.batch.get(), self.seed);
+        let batch = self.source.batch(&BatchRequest { step: step - 1, rows, seed, student })?;
+        check_batch(&batch, step, (self.seq, student.spec().vocab))?;
+        Ok(batch)
+    }
+
     fn step(&self, state: State, step: u64) -> Result<(State, StepEvent), TrainError> {
         let State { mut student, mut optimizer, mut steps } = state;
-        let batch = self.batches.step(step - 1);
+        let batch = self.batch(step, &student)?;
         let found = batch_gradients(&student, &batch, self.objective, &self.config)?;
         let (gradient_norm, gradients) = global_norm(self.masks.apply(found.gradients));
         let loss = found.loss;

@@ -13,6 +13,7 @@ fn equal_models(rows: usize, vocab: usize) -> HeadPair {
         student_head: head.clone(),
         teacher_hidden: hidden,
         teacher_head: head,
+        weights: None,
     }
 }
 
@@ -46,6 +47,7 @@ fn with_bias(pair: &HeadPair, student: &[f32], teacher: &[f32]) -> HeadPair {
         student_head: row(&pair.student_head, student),
         teacher_hidden: one(&pair.teacher_hidden),
         teacher_head: row(&pair.teacher_head, teacher),
+        weights: None,
     }
 }
 
@@ -94,7 +96,8 @@ fn large_logits_stay_finite() {
     check_finite(&large, &ForwardKl::at(1.0), 1e3);
     check_finite(&large, &ReverseKl::at(1.0), 80.0);
     let targets = [0, 18, 4, 4];
-    let found = cross_entropy_head(&large.student_hidden, &large.student_head, &targets, 3);
+    let found =
+        cross_entropy_head(&large.student_hidden, &large.student_head, Targets::plain(&targets), 3);
     assert!(found.loss.is_finite(), "{}", found.loss);
 }
 
@@ -108,6 +111,7 @@ fn what_is_not_a_number_shows_in_the_loss() {
         student_head: pair.teacher_head.clone(),
         teacher_hidden: pair.student_hidden.clone(),
         teacher_head: pair.student_head.clone(),
+        weights: None,
     };
     let both = [&pair, &swapped].map(Clone::clone);
     for pair in both.clone().iter().chain(&both.map(|pair| capped(pair, [Some(2.0); 2]))) {
@@ -115,7 +119,7 @@ fn what_is_not_a_number_shows_in_the_loss() {
         assert!(distill_head(pair, &ReverseKl::at(1.0), 2).loss.is_nan());
     }
     let (hidden, head) = (&pair.student_hidden, &pair.student_head);
-    assert!(cross_entropy_head(hidden, head, &[0, 1], 2).loss.is_nan());
+    assert!(cross_entropy_head(hidden, head, Targets::plain(&[0, 1]), 2).loss.is_nan());
     assert!(token_losses(hidden, head, &[0, 1], 2)[0].nats.is_nan());
 }
 
@@ -132,6 +136,7 @@ proptest! {
             student_head: Head::plain(Tensor::zeros([1, 13], &Device::flex())),
             teacher_hidden: Tensor::zeros([1, 1], &Device::flex()),
             teacher_head: Head::plain(Tensor::zeros([1, 13], &Device::flex())),
+            weights: None,
         };
         let losses = |shift: f32| {
             let student: Vec<f32> = student.iter().map(|x| x + shift).collect();

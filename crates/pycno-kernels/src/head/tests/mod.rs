@@ -13,13 +13,14 @@ mod limits;
 /// A mean of `f32` logits' losses against the same in `f64`.
 const LOSS_TOLERANCE: f64 = 2e-6;
 
-fn pair([rows, d_student, d_teacher, vocab]: [usize; 4]) -> HeadPair {
+pub(super) fn pair([rows, d_student, d_teacher, vocab]: [usize; 4]) -> HeadPair {
     let mut noise = Noise::new((rows * 31 + d_student * 7 + vocab) as u64);
     HeadPair {
         student_hidden: noise.tensor([rows, d_student], 1.0),
         student_head: Head::plain(noise.tensor([d_student, vocab], 0.7)),
         teacher_hidden: noise.tensor([rows, d_teacher], 1.0),
         teacher_head: Head::plain(noise.tensor([d_teacher, vocab], 0.7)),
+        weights: None,
     }
 }
 
@@ -40,7 +41,7 @@ fn reweighted(head: &Head, change: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Head 
     Head { weight: change(head.weight.clone()), softcap: head.softcap }
 }
 
-fn host(x: &Tensor<2>) -> Vec<f64> {
+pub(super) fn host(x: &Tensor<2>) -> Vec<f64> {
     x.clone().into_data().iter::<f64>().collect()
 }
 
@@ -183,7 +184,10 @@ fn cross_entropy_equals_autodiff_of_the_composed_form() {
             let index = Tensor::from_data(index.clone(), &Device::flex());
             -log_softmax(logits, 1).gather(1, index).mean()
         });
-        check_same(&cross_entropy_head(&hidden, &head, &targets, chunk_rows), &expect);
+        check_same(
+            &cross_entropy_head(&hidden, &head, Targets::plain(&targets), chunk_rows),
+            &expect,
+        );
     }
 }
 
@@ -212,10 +216,11 @@ fn both_versions_agree() {
         check_divergence_twins(&pair, &both, chunk_rows);
         let vocab = u32::try_from(dims[3]).unwrap();
         let targets: Vec<u32> = targets[..dims[0]].iter().map(|x| x % vocab).collect();
+        let plain = Targets::plain(&targets);
         let head = (&pair.student_hidden, &pair.student_head);
         check_twins(
-            &cross_entropy_head(head.0, head.1, &targets, chunk_rows),
-            &composed::cross_entropy(head, &targets, chunk_rows),
+            &cross_entropy_head(head.0, head.1, plain, chunk_rows),
+            &composed::cross_entropy(head, plain, chunk_rows),
         );
         let found = token_losses(head.0, head.1, &targets, chunk_rows);
         for (found, expect) in found.iter().zip(composed::token_losses(head, &targets, chunk_rows))
@@ -231,9 +236,9 @@ fn large_logits_neither_overflow_nor_lose_the_gradient() {
     let mut pair = pair([4, 6, 6, 33]);
     pair.student_head = reweighted(&pair.student_head, |weight| weight * 1e3);
     let head = (&pair.student_hidden, &pair.student_head);
-    let found = cross_entropy_head(head.0, head.1, &[0, 1, 32, 5], 3);
+    let found = cross_entropy_head(head.0, head.1, Targets::plain(&[0, 1, 32, 5]), 3);
     assert!(found.loss.is_finite() && found.loss > 100.0);
-    check_twins(&found, &composed::cross_entropy(head, &[0, 1, 32, 5], 3));
+    check_twins(&found, &composed::cross_entropy(head, Targets::plain(&[0, 1, 32, 5]), 3));
 }
 
 #[track_caller]

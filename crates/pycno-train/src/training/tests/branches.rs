@@ -141,7 +141,7 @@ fn a_run_is_watched_by_text_it_does_not_learn() {
         seen.iter().map(Option::is_some).collect::<Vec<_>>(),
         [false, true, false, true, true]
     );
-    let (expect, _) = composed(&trained, &Batch { ids: held_out.clone() });
+    let (expect, _) = composed(&trained, &Batch::plain(held_out.clone()));
     assert!((seen[4].unwrap() - expect).abs() < 1e-5, "{seen:?} {expect}");
 }
 

@@ -63,7 +63,7 @@ fn the_clip_counts_kept_weights_alone() {
     let decoder = decoder(&student);
     let (data, config) = (data(8, 9), config(512, 4, 2));
     let seed = Seed(3).split("batches");
-    let batch = pycno_data::Batches::new(data, 4, seed).unwrap().step(0);
+    let batch = pycno_data::Batches::new(&data, 4, seed).unwrap().step(0);
     let objective = LanguageModel { chunk_rows: 5 };
     let found = batch_gradients(&decoder, &batch, &objective, &config).unwrap();
     let mut kept = 0.0;

@@ -14,7 +14,9 @@ use pycno_model::{
 };
 
 mod branches;
+mod hook;
 mod masks;
+mod sources;
 mod steps;
 
 use super::{
@@ -123,7 +125,7 @@ fn composed(student: &Decoder, batch: &Batch) -> (f64, BTreeMap<String, Tensor<1
 fn gradients_are_those_of_the_whole_loss_under_autodiff() {
     for tied in [true, false] {
         let student = decoder(&model(tied, 1));
-        let batch = Batch { ids: data(4, 9) };
+        let batch = Batch::plain(data(4, 9));
         let (loss, expect) = composed(&student, &batch);
         for micro_batch in [4, 3, 1] {
             let config = config(1, 4, micro_batch);
@@ -153,6 +155,7 @@ impl Objective for Guided {
             student_head: outputs.head,
             teacher_hidden: teacher.reshape([rows * seq, d_model]),
             teacher_head: self.0.head(),
+            weights: outputs.batch.target_weights(),
         };
         Ok(distill_head(&pair, &ForwardKl::at(1.0), 16).into())
     }
@@ -195,6 +198,7 @@ impl Objective for Echo {
             student_head: outputs.head.clone(),
             teacher_hidden: outputs.hidden,
             teacher_head: outputs.head,
+            weights: None,
         };
         Ok(distill_head(&pair, &ForwardKl::at(1.0), 16).into())
     }
@@ -216,7 +220,7 @@ fn a_student_equal_to_its_teacher_stays_as_it_is() {
 fn an_equal_teacher_run_without_a_tape_differs_by_rounding_only() {
     // Burn computes attention in another order under autodiff.
     let student = model(true, 3);
-    let batch = Batch { ids: data(4, 9) };
+    let batch = Batch::plain(data(4, 9));
     let objective = Guided(decoder(&student));
     let found = batch_gradients(&decoder(&student), &batch, &objective, &config(1, 4, 4)).unwrap();
     let (norm, _) = global_norm(found.gradients);
@@ -242,7 +246,8 @@ fn steps_in_memory_are_those_of_a_run_with_checkpoints() {
     let folder = tempfile::tempdir().unwrap();
     let (on_disk, expect) = run(&student, &objective, &config, folder.path()).unwrap();
     let place = (&Device::flex(), Seed(5));
-    let mut training = Training::new(&student, &data(6, 9), &objective, &config, place).unwrap();
+    let text = data(6, 9);
+    let mut training = Training::new(&student, &text, &objective, &config, place).unwrap();
     let mut events = Vec::new();
     for _ in 0..3 {
         let event;
@@ -355,7 +360,7 @@ fn a_run_that_diverges_names_the_step_and_keeps_the_last_checkpoint() {
 
 #[test]
 fn data_that_does_not_fit_is_refused() {
-    let refuse = |data: &[Vec<u32>]| {
+    let refuse = |data: &Vec<Vec<u32>>| {
         let folder = tempfile::tempdir().unwrap();
         let ctx = TrainContext {
             device: Device::flex(),
@@ -367,8 +372,8 @@ fn data_that_does_not_fit_is_refused() {
         let objective = LanguageModel::default();
         train(&model(true, 1), data, &objective, &config(32, 4, 4), ctx).unwrap_err()
     };
-    assert!(matches!(refuse(&[]), TrainError::Batches { .. }));
-    assert!(matches!(refuse(&[vec![1]]), TrainError::Sequence { index: 0, .. }));
-    assert!(matches!(refuse(&[vec![1, 2], vec![1]]), TrainError::Sequence { index: 1, .. }));
-    assert!(matches!(refuse(&[vec![1, 29]]), TrainError::Token { token: 29, .. }));
+    assert!(matches!(refuse(&vec![]), TrainError::Batches { .. }));
+    assert!(matches!(refuse(&vec![vec![1]]), TrainError::Sequence { index: 0, .. }));
+    assert!(matches!(refuse(&vec![vec![1, 2], vec![1]]), TrainError::Sequence { index: 1, .. }));
+    assert!(matches!(refuse(&vec![vec![1, 29]]), TrainError::Token { token: 29, .. }));
 }

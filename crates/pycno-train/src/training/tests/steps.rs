@@ -25,7 +25,7 @@ fn clipping_and_rates_are_what_the_steps_say() {
 fn steps_are_those_of_burn() {
     use burn::{module::ParamGroup, optim::AdamWConfig};
     let start = decoder(&model(false, 10));
-    let batch = Batch { ids: data(4, 9) };
+    let batch = Batch::plain(data(4, 9));
     let config = config(1, 4, 4);
     let settings = AdamWConfig::new().with_beta_2(0.95).with_epsilon(1e-8).with_weight_decay(0.1);
     let plain = settings.clone().with_weight_decay(0.0);
