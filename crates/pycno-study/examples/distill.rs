@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Losses on text held out, before and after training.
+/// Losses on text held out, before training and after so many tokens, each read about once.
 fn run(tokens: TokenCount) -> Result<[f64; 2], Box<dyn Error>> {
     let device = Device::flex();
     let teacher = shipped::open(&"lab:teacher".parse()?, &Remote::new(std::env::temp_dir()))?;
@@ -52,7 +52,8 @@ fn run(tokens: TokenCount) -> Result<[f64; 2], Box<dyn Error>> {
     let student = initial(&spec, Seed(1));
 
     let tokenizer = Tokenizer::from_files(&teacher.files)?;
-    let mut sequences = pack(&lab::corpus("lab:train/1M")?, &tokenizer, 65)?.sequences;
+    let corpus = lab::corpus(&format!("lab:train/{tokens}"))?;
+    let mut sequences = pack(&corpus, &tokenizer, 65)?.sequences;
     let held_out = Batch::plain(sequences.split_off(sequences.len() - 16));
 
     let objective = ForwardKl(Decoder::new(&teacher, &device)?);
