@@ -1,6 +1,6 @@
-//! Who says which parts or weights go: one file per criterion, all of them behind [`Rule`].
+//! Who says which parts or weights go: one file per criterion, all of them behind `Rule`.
 //!
-//! To add one: a file with a struct of its options, its version, paper and [`Rule`]; then a variant of [`Criterion`].
+//! To add one: a file with a struct of its options, its version, paper and `Rule`; then a variant of [`Criterion`].
 
 mod block_influence;
 mod magnitude;
