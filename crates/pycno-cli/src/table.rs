@@ -19,6 +19,14 @@ pub(crate) fn layout(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// [`layout`] of rows below a head.
+pub(crate) fn under<const N: usize>(
+    head: [&str; N],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> String {
+    layout(&std::iter::once(row(head)).chain(rows).collect::<Vec<_>>())
+}
+
 /// A row of a table from whatever prints.
 pub(crate) fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()

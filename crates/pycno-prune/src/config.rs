@@ -112,21 +112,21 @@ impl PruneConfig {
     fn checked(self) -> Result<Self, PruneError> {
         let method = self.criterion.rule().method();
         let kinds = self.structure.kinds();
-        let refuse = |word, found: String, known: Vec<&str>| {
-            let (criterion, known) = (method.name, known.join(", "));
-            Err(PruneError::Combination { criterion, word, found, known })
-        };
         if kinds.is_empty() {
             return Err(PruneError::NoStructure);
         }
         if let Some(kind) = kinds.iter().find(|kind| !method.structures.contains(kind)) {
-            let known = method.structures.iter().map(|kind| kind.name()).collect();
-            return refuse("structure", kind.name().to_owned(), known);
+            return Err(criterion::unrated(method, *kind));
         }
         let allocations = Allocation::of(kinds[0]);
         if !allocations.contains(&self.allocation) {
-            let known = allocations.iter().map(|known| known.name()).collect();
-            return refuse("allocation", self.allocation.name().to_owned(), known);
+            let known: Vec<&str> = allocations.iter().map(|known| known.name()).collect();
+            return Err(PruneError::Combination {
+                criterion: method.name,
+                word: "allocation",
+                found: self.allocation.name().to_owned(),
+                known: known.join(", "),
+            });
         }
         Ok(self)
     }

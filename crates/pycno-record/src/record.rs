@@ -154,7 +154,7 @@ pub struct ModelRecord {
 impl ModelRecord {
     /// Whether its first weights were its own: then it was made from no other model.
     pub fn is_from_scratch(&self) -> bool {
-        matches!(self.steps.first(), Some(ModelStep::FromScratch { .. }))
+        ModelStep::begin_from_scratch(&self.steps)
     }
 }
 

@@ -76,6 +76,13 @@ pub enum Remains {
     },
 }
 
+impl ModelStep {
+    /// Whether a model that came to be by these steps began with weights of its own.
+    pub fn begin_from_scratch(steps: &[Self]) -> bool {
+        matches!(steps.first(), Some(Self::FromScratch { .. }))
+    }
+}
+
 impl Named {
     /// From a config that is a name, or a table with `name`; `None` for anything else.
     pub fn of(config: &impl Serialize) -> Option<Self> {

@@ -34,7 +34,7 @@ pub(crate) enum Weights {
 impl Model {
     /// Whether its first weights were its own.
     pub(crate) fn is_from_scratch(&self) -> bool {
-        matches!(self.steps.first(), Some(ModelStep::FromScratch { .. }))
+        ModelStep::begin_from_scratch(&self.steps)
     }
 
     /// The checkpoint; cloning a held one shares its tensors.

@@ -5,19 +5,24 @@ use std::collections::BTreeMap;
 use pycno_prune::{Amount, PruneConfig, Structure};
 use pycno_record::{ModelStep, Named, Remains};
 use pycno_units::TokenCount;
+use serde::Serialize;
 
 use crate::config::RecoverConfig;
 
 /// A pruning.
 pub(crate) fn pruned(config: &PruneConfig) -> ModelStep {
-    let name = config.criterion().method().name;
-    let plain = || Named { name: name.to_owned(), options: BTreeMap::new() };
+    let criterion = config.criterion();
     ModelStep::Pruned {
-        criterion: Named::of(&config.criterion()).unwrap_or_else(plain),
+        criterion: named(&criterion, criterion.method().name),
         structure: structure(config.structure()),
         allocation: config.allocation().name().to_owned(),
         update: config.update().name().to_owned(),
     }
+}
+
+/// A config of that name with its options.
+fn named(config: &impl Serialize, name: &str) -> Named {
+    Named::of(config).unwrap_or_else(|| Named { name: name.to_owned(), options: BTreeMap::new() })
 }
 
 fn structure(structure: &Structure) -> BTreeMap<String, Remains> {
@@ -44,8 +49,6 @@ fn structure(structure: &Structure) -> BTreeMap<String, Remains> {
 
 /// A training on so many tokens.
 pub(crate) fn trained(config: &RecoverConfig, tokens: TokenCount, from_scratch: bool) -> ModelStep {
-    let name = config.objective.name();
-    let plain = || Named { name: name.to_owned(), options: BTreeMap::new() };
-    let objective = Named::of(&config.objective).unwrap_or_else(plain);
+    let objective = named(&config.objective, config.objective.name());
     ModelStep::Trained { objective, tokens, from_scratch }
 }

@@ -3,7 +3,7 @@
 use pycno_model::{gguf, hf};
 
 use super::show;
-use crate::table::{layout, row};
+use crate::table::{row, under};
 
 const CHECKED: &str = "
 In: Hugging Face folders (one file or shards; F32, F16 or BF16) and GGUF files.
@@ -13,11 +13,11 @@ its students load there and give the same logits.
 ";
 
 pub(crate) fn families() {
-    let head = row(["model_type", "GGUF", "beside a Llama's blocks"]);
+    let head = ["model_type", "GGUF", "beside a Llama's blocks"];
     let families = hf::FAMILIES.iter().map(|family| {
         let same = gguf::ARCHITECTURES.iter().find(|known| known.model_type == family.model_type);
         row([family.model_type, same.map_or("", |known| known.name), family.blocks])
     });
-    show(&layout(&std::iter::once(head).chain(families).collect::<Vec<_>>()));
+    show(&under(head, families));
     show(CHECKED);
 }

@@ -3,7 +3,7 @@
 use pycno_prune::{Allocation, Criterion, Method, Needs, StructureKind};
 
 use super::show;
-use crate::table::{layout, row};
+use crate::table::{row, under};
 
 const WORDS: &str = "
 A study says prune = { criterion = NAME, structure = NAME, .. }:
@@ -21,16 +21,16 @@ With options: criterion = { name = \"random\", seed = 3 }.
 ";
 
 pub(crate) fn methods() {
-    let head = row(["criterion", "structure", "allocation", "needs", "options"]);
+    let head = ["criterion", "structure", "allocation", "needs", "options"];
     let rows = Criterion::ALL.iter().flat_map(|criterion| of_criterion(criterion.method()));
-    show(&layout(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
+    show(&under(head, rows));
     show("\n");
-    let head = row(["criterion", "importance; where it comes from"]);
+    let head = ["criterion", "importance; where it comes from"];
     let rows = Criterion::ALL.iter().flat_map(|criterion| {
         let method = criterion.method();
         [row([method.name, method.rates_by]), row(["", method.paper])]
     });
-    show(&layout(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
+    show(&under(head, rows));
     show(WORDS);
 }
 

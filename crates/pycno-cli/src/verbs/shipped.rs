@@ -8,9 +8,8 @@ use super::{refuse_existing, show};
 use crate::{args::CpArguments, table};
 
 pub(crate) fn ls() {
-    let head = ["kind", "name"].map(str::to_owned).to_vec();
     let rows = shipped::list().into_iter().map(|(kind, name)| vec![kind.to_owned(), name]);
-    show(&table::layout(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
+    show(&table::under(["kind", "name"], rows));
 }
 
 pub(crate) fn cp(arguments: &CpArguments) -> anyhow::Result<()> {

@@ -129,7 +129,8 @@ impl fmt::Display for Criterion {
     }
 }
 
-fn unrated(method: &Method, kind: StructureKind) -> PruneError {
+/// Refuses a structure that a criterion does not rate, with those that it does.
+pub(crate) fn unrated(method: &Method, kind: StructureKind) -> PruneError {
     PruneError::Combination {
         criterion: method.name,
         word: "structure",

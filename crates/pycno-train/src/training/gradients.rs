@@ -29,8 +29,9 @@ pub(crate) fn batch_gradients(
 ) -> Result<BatchGradients, TrainError> {
     let mut sum = GradientsAccumulator::new();
     let (mut loss, mut metrics) = (0.0, BTreeMap::new());
+    let whole = batch.weight();
     for part in batch.parts(config.micro_batch.get()) {
-        let share = part.weight() / batch.weight();
+        let share = part.weight() / whole;
         if share <= 0.0 {
             continue;
         }

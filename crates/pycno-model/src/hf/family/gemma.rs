@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     super::keys::Keys,
-    reading::{self, Shape},
+    reading::{self, Defaults, Shape},
     writing::{self, set},
 };
 use crate::{
@@ -25,6 +25,21 @@ const DEFAULT_WINDOW: usize = 4096;
 const DEFAULT_SCALAR: usize = 256;
 /// Older keys that `layer_types` takes the place of.
 const PATTERNS: [&str; 2] = ["sliding_window_pattern", "_sliding_window_pattern"];
+
+/// What absent keys mean; vocabulary and positions are each family's own.
+pub(super) const fn defaults(vocab: usize, max_positions: usize) -> Defaults {
+    Defaults {
+        vocab: Some(vocab),
+        d_model: Some(2304),
+        d_ffn: Some(9216),
+        n_layers: Some(26),
+        n_heads: Some(8),
+        n_kv_heads: Some(4),
+        d_head: Some(256),
+        max_positions,
+        tied: true,
+    }
+}
 
 /// The model of layers that `attention` makes of whether each sees only its window.
 pub(super) fn model(

@@ -20,17 +20,7 @@ pub(super) const FAMILY: ModelFamily = ModelFamily {
     write,
 };
 
-const DEFAULTS: Defaults = Defaults {
-    vocab: Some(256_000),
-    d_model: Some(2304),
-    d_ffn: Some(9216),
-    n_layers: Some(26),
-    n_heads: Some(8),
-    n_kv_heads: Some(4),
-    d_head: Some(256),
-    max_positions: 8192,
-    tied: true,
-};
+const DEFAULTS: Defaults = gemma::defaults(256_000, 8192);
 
 fn spec(keys: &Keys<'_>) -> Result<ModelSpec, ModelError> {
     let shape = Shape::read(keys, &DEFAULTS)?;

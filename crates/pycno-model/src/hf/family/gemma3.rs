@@ -23,17 +23,7 @@ pub(super) const FAMILY: ModelFamily = ModelFamily {
     write,
 };
 
-const DEFAULTS: Defaults = Defaults {
-    vocab: Some(262_208),
-    d_model: Some(2304),
-    d_ffn: Some(9216),
-    n_layers: Some(26),
-    n_heads: Some(8),
-    n_kv_heads: Some(4),
-    d_head: Some(256),
-    max_positions: 131_072,
-    tied: true,
-};
+const DEFAULTS: Defaults = gemma::defaults(262_208, 131_072);
 /// Bases of the frequencies of layers without and with a window.
 const THETAS: [f64; 2] = [1_000_000.0, 10_000.0];
 /// Every so many layers one has no window.

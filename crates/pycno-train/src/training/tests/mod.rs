@@ -167,6 +167,15 @@ fn run(
     config: &TrainConfig,
     folder: &Path,
 ) -> Result<(TrainedStudent, Vec<StepEvent>), TrainError> {
+    run_on((student, &data(6, 9)), objective, config, folder)
+}
+
+fn run_on(
+    (student, source): (&Checkpoint, &dyn BatchSource),
+    objective: &dyn Objective,
+    config: &TrainConfig,
+    folder: &Path,
+) -> Result<(TrainedStudent, Vec<StepEvent>), TrainError> {
     let mut events = Vec::new();
     let ctx = TrainContext {
         device: Device::flex(),
@@ -175,7 +184,7 @@ fn run(
         held_out: None,
         on_step: &mut |event| events.push(event.clone()),
     };
-    let trained = train(student, &data(6, 9), objective, config, ctx)?;
+    let trained = train(student, source, objective, config, ctx)?;
     Ok((trained, events))
 }
 

@@ -43,17 +43,8 @@ fn run_on(
     objective: &dyn Objective,
     folder: &Path,
 ) -> Result<(TrainedStudent, Vec<StepEvent>), TrainError> {
-    let mut events = Vec::new();
-    let ctx = TrainContext {
-        device: Device::flex(),
-        seed: Seed(5),
-        checkpoint_dir: folder,
-        held_out: None,
-        on_step: &mut |event| events.push(event.clone()),
-    };
     let config = TrainConfig { checkpoint_every: 2.try_into().unwrap(), ..config(5 * 32, 4, 3) };
-    let trained = train(&model(true, 3), source, objective, &config, ctx)?;
-    Ok((trained, events))
+    super::run_on((&model(true, 3), source), objective, &config, folder)
 }
 
 #[test]
