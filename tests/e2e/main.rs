@@ -6,6 +6,7 @@ mod family;
 mod hostile;
 mod interrupted;
 mod quickstart;
+mod replay;
 mod shell;
 mod sparse;
 mod store;

@@ -63,6 +63,11 @@ pub enum PruneError {
         /// The layer, 0-based.
         layer_idx: usize,
     },
+    /// A plan that names masks by their hash alone, so that it cannot be replayed.
+    #[error(
+        "a plan can be replayed where whole parts left, got one where single weights left: their masks are in the student's folder, not in the plan"
+    )]
+    MasksElsewhere,
     /// A weight that is `NaN` or infinite and so has no rank.
     #[error("weights of {tensor} must be finite, got {value}")]
     NotFiniteWeight {

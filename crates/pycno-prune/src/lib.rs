@@ -53,7 +53,7 @@ pub use fingerprint::fingerprint;
 pub use gram::Gram;
 pub use importance::Importance;
 pub use plan::{LayerPlan, PLAN_FORMAT, PlanStep, PrunePlan, SizeChange, compose};
-pub use prune::{Calibration, Pruned, Uncalibrated, prune};
+pub use prune::{Calibration, Pruned, Uncalibrated, prune, replay};
 pub use sparsegpt::{SparseGptOptions, SparseLayer, SparsityPattern, sparsegpt};
 pub use statistics::{LayerStatistics, MeasuredOn, Statistics};
 pub use structure::{Amount, Pattern, Sparsity, Structure, StructureKind};

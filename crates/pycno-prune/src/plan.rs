@@ -113,13 +113,22 @@ impl PrunePlan {
         }
     }
 
+    /// Reads a plan, of a model of whatever shape.
+    ///
+    /// # Errors
+    ///
+    /// [`PruneError::Format`], [`PruneError::Json`].
+    pub fn parse(json: &str) -> Result<Self, PruneError> {
+        KIND.read(json)
+    }
+
     /// Reads a plan that applies to models of this shape.
     ///
     /// # Errors
     ///
-    /// [`PruneError::Format`], [`PruneError::Json`], and those of [`PrunePlan::check`].
+    /// Those of [`PrunePlan::parse`] and [`PrunePlan::check`].
     pub fn from_json(json: &str, spec: &ModelSpec) -> Result<Self, PruneError> {
-        let plan: Self = KIND.read(json)?;
+        let plan = Self::parse(json)?;
         plan.check(spec)?;
         Ok(plan)
     }

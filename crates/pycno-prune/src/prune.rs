@@ -73,6 +73,18 @@ pub fn prune(
     decide(config, Evidence { checkpoint, statistics: statistics.as_ref() })
 }
 
+/// Prunes a checkpoint as a plan says that was made before: of this model, or of another of the same shape.
+///
+/// # Errors
+///
+/// [`PruneError::MasksElsewhere`] for a plan by which single weights left, and those of [`slice()`].
+pub fn replay(checkpoint: &Checkpoint, plan: PrunePlan) -> Result<Pruned, PruneError> {
+    if plan.steps.iter().any(|step| step.masks.is_some()) {
+        return Err(PruneError::MasksElsewhere);
+    }
+    Ok(Pruned { student: slice(checkpoint, &plan)?, plan })
+}
+
 fn decide(config: &PruneConfig, evidence: Evidence<'_>) -> Result<Pruned, PruneError> {
     let checkpoint = evidence.checkpoint;
     if let Some(statistics) = evidence.statistics {
@@ -188,6 +200,22 @@ mod tests {
                 assert!(fixture::relative_error(&sliced, &masked) < 1e-5, "{toml}");
             }
         }
+    }
+
+    #[test]
+    fn a_plan_replayed_gives_the_student_again_and_never_single_weights() {
+        let (checkpoint, mut statistics) = measured(&Shape::default().spec());
+        let ffn = config("criterion = 'minitron'\nstructure = { ffn = 3, kv_groups = 1 }");
+        let Pruned { student, plan } = prune(&checkpoint, &ffn, &mut statistics).unwrap();
+        let again = replay(&checkpoint, plan.clone()).unwrap();
+        assert_eq!(again.student.tensors, student.tensors);
+        assert_eq!(again.plan, plan);
+        let other = fixture::checkpoint(&Shape::default().spec(), 6);
+        assert_eq!(replay(&other, plan).unwrap().student.spec, student.spec);
+
+        let sparse = prune(&checkpoint, &weights(MAGNITUDE, 0.3), &mut Uncalibrated).unwrap();
+        let error = replay(&checkpoint, sparse.plan).unwrap_err();
+        assert!(matches!(error, PruneError::MasksElsewhere), "{error}");
     }
 
     #[test]

@@ -6,6 +6,9 @@ use pycno_units::{Seed, TokenCount};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Digits of a plan's hash that people are shown.
+const PLAN_DIGITS: usize = 8;
+
 /// One step from a file or from nothing to a model.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "step", rename_all = "kebab-case", deny_unknown_fields)]
@@ -33,6 +36,13 @@ pub enum ModelStep {
         allocation: String,
         /// What the weights that stay did: `none`.
         update: String,
+    },
+    /// Pruned as a plan says that was decided before, of this model or of another of its shape.
+    Replayed {
+        /// BLAKE3 of the plan.
+        plan: String,
+        /// The prunings it was decided by, in a few words each; empty for a plan written by hand.
+        decided_by: Vec<String>,
     },
     /// Trained: from scratch, or after pruning to recover.
     Trained {
@@ -137,6 +147,12 @@ impl fmt::Display for ModelStep {
                 let words: Vec<String> = parts.chain(unusual).collect();
                 write!(f, "pruned: {criterion}, {}", words.join(", "))
             }
+            Self::Replayed { plan, decided_by } => {
+                let plan = plan.get(..PLAN_DIGITS).unwrap_or(plan);
+                write!(f, "pruned: as plan {plan} says")?;
+                let decided_by = decided_by.join(", then ");
+                if decided_by.is_empty() { Ok(()) } else { write!(f, ", decided by {decided_by}") }
+            }
             Self::Trained { objective, tokens, from_scratch } => {
                 let verb = if *from_scratch { "trained" } else { "recovered" };
                 write!(f, "{verb}: {objective} on {tokens} tokens")
@@ -175,6 +191,11 @@ mod tests {
             r#"{"step":"pruned","criterion":{"name":"magnitude"},"structure":{"weights":{"keep":2,"of":4}},"allocation":"uniform","update":"none"}"#,
             "pruned: magnitude, weights 2:4",
         );
+        check(
+            r#"{"step":"replayed","plan":"0123456789abcdef","decided_by":["minitron (ffn keep 4)"]}"#,
+            "pruned: as plan 01234567 says, decided by minitron (ffn keep 4)",
+        );
+        check(r#"{"step":"replayed","plan":"0123","decided_by":[]}"#, "pruned: as plan 0123 says");
         check(
             r#"{"step":"trained","objective":{"name":"forward-kl","temperature":1.0},"tokens":48128}"#,
             "recovered: forward-kl (temperature 1) on 48.13K tokens",

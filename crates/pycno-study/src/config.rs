@@ -202,7 +202,7 @@ pub struct StudentConfig {
     /// First weights instead of those of another model: the control that says what the teacher's were worth.
     pub from_scratch: Option<FromScratchConfig>,
     /// What to remove.
-    pub prune: Option<PruneConfig>,
+    pub prune: Option<PruneSection>,
     /// How to train afterwards.
     pub recover: Option<RecoverConfig>,
 }
@@ -213,6 +213,35 @@ pub struct StudentConfig {
 pub struct FromScratchConfig {
     /// The earlier model whose shape it has.
     pub shape_of: String,
+}
+
+/// `student.prune`: a pruning to decide, or one that was decided before.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(try_from = "toml::Table", untagged)]
+pub enum PruneSection {
+    /// By a criterion, from this model.
+    Decide(PruneConfig),
+    /// As the plan in a student's folder says.
+    Replay {
+        /// A `plan.json`; `data:PATH` lies in the data folder, else the path starts at the study file.
+        plan: String,
+    },
+}
+
+impl TryFrom<toml::Table> for PruneSection {
+    type Error = toml::de::Error;
+
+    fn try_from(table: toml::Table) -> Result<Self, toml::de::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Replay {
+            plan: String,
+        }
+        if !table.contains_key("plan") {
+            return table.try_into().map(Self::Decide);
+        }
+        table.try_into().map(|Replay { plan }| Self::Replay { plan })
+    }
 }
 
 /// `student.recover`: an objective, and the settings of the training loop beside it.

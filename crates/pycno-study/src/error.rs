@@ -99,6 +99,14 @@ pub enum StudyError {
         /// Line, column and rule.
         source: Box<toml::de::Error>,
     },
+    /// A file that is no plan of a pruning.
+    #[error("{} is not a plan of a pruning", path.display())]
+    Plan {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: pycno_prune::PruneError,
+    },
     /// Pruning failed.
     #[error("pruning {student}")]
     Prune {

@@ -25,6 +25,7 @@ mod model;
 mod overrides;
 mod plan;
 mod provenance;
+mod pruning;
 mod record;
 mod resolve;
 mod run;

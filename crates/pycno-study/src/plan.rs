@@ -4,7 +4,10 @@ use pycno_model::{ModelSpec, ParamCounts};
 use pycno_record::ModelStep;
 use pycno_units::Flops;
 
-use crate::{Environment, StudyError, StudyFile, config::StudentConfig, resolve::Study, steps};
+use crate::{
+    Environment, StudyError, StudyFile, config::StudentConfig, pruning::Pruning, resolve::Study,
+    steps,
+};
 
 /// A model as it will be.
 #[derive(Clone, Debug)]
@@ -44,15 +47,16 @@ pub(crate) fn planned(study: &Study, teacher: &ModelSpec) -> Result<Vec<PlannedM
         let from = student.from.as_deref().unwrap_or("teacher");
         let from = student.from_scratch.as_ref().map_or(from, |shape| &shape.shape_of);
         let parent = shapes.iter().find(|(name, _)| *name == from).map_or(teacher, |(_, s)| s);
-        let spec = match &student.prune {
-            Some(config) => config
+        let pruning = study.prunings.get(&student.name);
+        let spec = match pruning {
+            Some(pruning) => pruning
                 .spec_after(parent)
                 .map_err(|source| StudyError::Prune { student: student.name.clone(), source })?,
             None => parent.clone(),
         };
         models.push(PlannedModel {
             training: training(student, teacher, &spec),
-            ..model(&student.name, student.from.clone(), steps(student), &spec)
+            ..model(&student.name, student.from.clone(), steps(student, pruning), &spec)
         });
         shapes.push((&student.name, spec));
     }
@@ -75,11 +79,11 @@ fn model(
     }
 }
 
-fn steps(student: &StudentConfig) -> Vec<ModelStep> {
+fn steps(student: &StudentConfig, pruning: Option<&Pruning>) -> Vec<ModelStep> {
     let shape = student.from_scratch.as_ref();
     let first =
         shape.map(|shape| ModelStep::FromScratch { shape_of: shape.shape_of.clone(), seed: None });
-    let pruned = student.prune.as_ref().map(steps::pruned);
+    let pruned = pruning.map(Pruning::step);
     let from_scratch = student.from_scratch.is_some();
     let recover = student.recover.as_ref();
     let trained =

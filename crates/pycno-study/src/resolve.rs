@@ -1,12 +1,18 @@
 //! A study with its names resolved: tasks parsed, ruler checked, places known.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use pycno_density::Ruler;
 use pycno_eval::Task;
 use pycno_model::source::Source;
 
-use crate::{Environment, StudyConfig, StudyError, StudyFile, config::CheckpointSource, shipped};
+use crate::{
+    Environment, StudyConfig, StudyError, StudyFile, config::CheckpointSource, pruning::Pruning,
+    shipped,
+};
 
 /// A study ready to run.
 #[derive(Clone, Debug)]
@@ -20,6 +26,8 @@ pub(crate) struct Study {
     pub(crate) folder: PathBuf,
     pub(crate) tasks: Vec<Task>,
     pub(crate) ruler: Ruler,
+    /// By student, of those that are pruned.
+    pub(crate) prunings: BTreeMap<String, Pruning>,
     pub(crate) environment: Environment,
 }
 
@@ -38,6 +46,7 @@ impl Study {
             hash: blake3::hash(file.resolved.as_bytes()).to_hex().to_string(),
             resolved: file.resolved.clone(),
             folder: file.folder.clone(),
+            prunings: prunings(&config, environment, &file.folder)?,
             environment: environment.clone(),
             config,
             tasks,
@@ -60,4 +69,17 @@ impl Study {
         };
         shipped::open(&source, &self.environment.remote())
     }
+}
+
+fn prunings(
+    config: &StudyConfig,
+    environment: &Environment,
+    folder: &Path,
+) -> Result<BTreeMap<String, Pruning>, StudyError> {
+    let pruned =
+        config.student.iter().filter_map(|student| Some((student, student.prune.as_ref()?)));
+    let resolved = pruned.map(|(student, section)| {
+        Ok((student.name.clone(), Pruning::resolve(section, environment, folder)?))
+    });
+    resolved.collect()
 }

@@ -12,15 +12,13 @@ use pycno_model::{
     hf::{self, SaveDtype},
     source::Source,
 };
-use pycno_prune::{
-    Calibration, MeasuredOn, PruneConfig, Pruned, SizeChange, Statistics, fingerprint,
-};
+use pycno_prune::{Calibration, MeasuredOn, Pruned, SizeChange, Statistics, fingerprint};
 use pycno_record::{TaskScore, atomic};
 use pycno_units::Seed;
 
 use crate::{
-    Environment, StudyError, Watcher, files::write_json, scores, shipped, statistics,
-    watcher::batches,
+    Environment, StudyError, Watcher, config::PruneSection, files::write_json, pruning::Pruning,
+    scores, shipped, statistics, watcher::batches,
 };
 
 /// What to prune, how, and where it goes.
@@ -28,8 +26,8 @@ use crate::{
 pub struct PruneRequest {
     /// The model.
     pub teacher: Source,
-    /// What leaves, by which criterion.
-    pub config: PruneConfig,
+    /// What leaves, by which criterion or plan; the path of a plan starts where the program runs.
+    pub prune: PruneSection,
     /// Text to measure activations on; criteria that look at weights alone need none.
     pub calibration: Option<PathBuf>,
     /// Sequences to measure on.
@@ -69,11 +67,14 @@ pub fn prune(
     if request.out.exists() {
         return Err(StudyError::Exists { path: request.out.clone() });
     }
+    let pruning = Pruning::resolve(&request.prune, environment, Path::new(""))?;
     let checkpoint = shipped::open(&request.teacher, &environment.remote())?;
-    let mut calibration = TextCalibration { request, checkpoint: &checkpoint, environment, watch };
-    let Pruned { student, plan } =
-        pycno_prune::prune(&checkpoint, &request.config, &mut calibration)
-            .map_err(|source| StudyError::Prune { student: request.student(), source })?;
+    let decided_by = pruning.decided_by();
+    let mut calibration =
+        TextCalibration { request, decided_by, checkpoint: &checkpoint, environment, watch };
+    let Pruned { student, plan } = pruning
+        .carry_out(&checkpoint, &mut calibration)
+        .map_err(|source| StudyError::Prune { student: request.student(), source })?;
     let aside = atomic::aside(&request.out);
     hf::write(&student, &aside, SaveDtype::F32)?;
     atomic::write_file(&aside.join("plan.json"), plan.to_json().as_bytes())?;
@@ -92,6 +93,7 @@ impl PruneRequest {
 /// What a criterion may ask of a model that is pruned without a study: measured on the text given.
 struct TextCalibration<'a> {
     request: &'a PruneRequest,
+    decided_by: &'static str,
     checkpoint: &'a Checkpoint,
     environment: &'a Environment,
     watch: &'a mut dyn Watcher,
@@ -105,10 +107,11 @@ impl Calibration for TextCalibration<'_> {
 
 impl TextCalibration<'_> {
     fn measured(&mut self) -> Result<Statistics, StudyError> {
-        let Self { request, checkpoint, environment, watch } = self;
-        let text = request.calibration.as_ref().ok_or_else(|| StudyError::NoCalibration {
-            criterion: request.config.criterion().method().name,
-        })?;
+        let Self { request, decided_by, checkpoint, environment, watch } = self;
+        let text = request
+            .calibration
+            .as_ref()
+            .ok_or(StudyError::NoCalibration { criterion: decided_by })?;
         let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
         let packed = pack(&corpus::read(text)?, &tokenizer, request.length)?;
         let slice = Slice { offset_sequences: 0, sequences: request.sequences };

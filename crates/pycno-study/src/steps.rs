@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pycno_prune::{Amount, PruneConfig, Structure};
+use pycno_prune::{Amount, PruneConfig, PrunePlan, Structure};
 use pycno_record::{ModelStep, Named, Remains};
 use pycno_units::TokenCount;
 use serde::Serialize;
@@ -18,6 +18,12 @@ pub(crate) fn pruned(config: &PruneConfig) -> ModelStep {
         allocation: config.allocation().name().to_owned(),
         update: config.update().name().to_owned(),
     }
+}
+
+/// A pruning by a plan; what its own steps were is the plan's story, not this model's.
+pub(crate) fn replayed(plan: &PrunePlan) -> ModelStep {
+    let decided_by = plan.steps.iter().map(|step| step.config.to_string()).collect();
+    ModelStep::Replayed { plan: plan.hash(), decided_by }
 }
 
 /// A config of that name with its options.

@@ -7,17 +7,17 @@ use pycno_model::{
     hf::{self, SaveDtype},
     initial,
 };
-use pycno_prune::{Needs, PLAN_FORMAT, PruneConfig, Pruned, fingerprint, prune};
+use pycno_prune::{Needs, PLAN_FORMAT, Pruned, fingerprint};
 use pycno_record::{ModelRole, ModelStep, atomic};
 
 use crate::{
     StageKey, StageKind, StudyError,
     config::{ExportDtype, FromScratchConfig, StudentConfig},
     model::{Model, Weights},
+    pruning::Pruning,
     resolve::Study,
     stage::Stage,
     statistics::{self, StageCalibration},
-    steps,
     store::Claim,
     texts::Texts,
     training::trained,
@@ -45,8 +45,8 @@ pub(crate) fn make(
         training: None,
         ..parent
     };
-    if let Some(config) = &student.prune {
-        made = pruned(stage, study, texts, made, config)?;
+    if let Some(pruning) = study.prunings.get(&student.name) {
+        made = pruned(stage, study, texts, made, pruning)?;
     }
     if let Some(config) = &student.recover {
         made = trained(stage, study, texts, made, (config, &models[0]))?;
@@ -85,32 +85,32 @@ fn pruned(
     study: &Study,
     texts: &Texts,
     from: Model,
-    config: &PruneConfig,
+    pruning: &Pruning,
 ) -> Result<Model, StudyError> {
     let failed = |source| StudyError::Prune { student: from.name.clone(), source };
     let label = format!("{}-prune", from.name);
     let export = study.config.export.dtype;
-    let measured_by = match config.needs() {
+    let measured_by = match pruning.needs() {
         Needs::Nothing => None,
         Needs::Statistics => Some(statistics::key(stage, &from, &texts.calibration)?),
     };
     let mut inputs = vec![("weights", from.hash.as_str())];
     inputs.extend(measured_by.iter().map(|key| ("statistics", key.hash())));
-    let settings = (config, export, PLAN_FORMAT);
-    let kind = (StageKind::Prune, config.version());
+    let settings = (pruning.setting(), export, PLAN_FORMAT);
+    let kind = (StageKind::Prune, pruning.version());
     let key = StageKey::new(kind, &settings, &inputs, &stage.numerics)?;
     let folder = stage.obtain(&label, &key, |stage, claim| {
         let checkpoint = from.checkpoint()?;
         let text = &texts.calibration;
         let mut calibration = StageCalibration { stage: &mut *stage, model: &from, text };
         let Pruned { student, plan } =
-            prune(&checkpoint, config, &mut calibration).map_err(failed)?;
+            pruning.carry_out(&checkpoint, &mut calibration).map_err(failed)?;
         stage.begin(&label, 1)?;
         let prepared = claim.prepare()?;
         atomic::write_file(&prepared.join("plan.json"), plan.to_json().as_bytes())?;
         publish(claim, &prepared, &student, export)
     })?;
-    finished(from, &folder, steps::pruned(config))
+    finished(from, &folder, pruning.step())
 }
 
 /// Writes the student beside what is already prepared and publishes the stage.

@@ -16,7 +16,7 @@ pub(crate) struct PruneArguments {
     #[arg(long)]
     pub(crate) teacher: Source,
     /// A setting of the pruning, with the keys of a study's `prune` table: criterion, structure, keep, sparsity,
-    /// allocation, update; to be repeated. `pycno methods` lists what there is.
+    /// allocation, update, or plan alone; to be repeated. `pycno methods` lists what there is.
     #[arg(long, value_name = "KEY=VALUE", required = true)]
     pub(crate) set: Vec<String>,
     /// Text to measure activations on, for criteria that need them.
@@ -45,6 +45,7 @@ Examples:
       --set criterion=block-influence --set structure=layers --set keep=22
   pycno prune --teacher MODEL --out STUDENT --calibration TEXT \\
       --set criterion=minitron --set 'structure={ ffn = 1024, kv_groups = 2 }'
+  pycno prune --teacher OTHER_MODEL --out OTHER_STUDENT --set plan=STUDENT/plan.json
 
 The student is a Hugging Face folder. Single weights that left are zero, and
 pycno/masks.safetensors in it says which, so that training leaves them so.";

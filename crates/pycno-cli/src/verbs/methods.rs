@@ -17,6 +17,9 @@ A study says prune = { criterion = NAME, structure = NAME, .. }:
               global      one threshold for all matrices; weights only
   update      none        the weights that stay do not change (default)
 
+Or a plan that was made before, of this model or of one of the same shape:
+prune = { plan = \"STUDENT/plan.json\" }
+
 With options: criterion = { name = \"random\", seed = 3 }.
 ";
 
