@@ -14,7 +14,7 @@ use pycno_train::TrainConfig;
 use pycno_units::Seed;
 use serde::{Deserialize, Serialize, de::Error as _};
 
-use crate::{StudyError, overrides};
+use crate::{StudyError, earlier, overrides};
 
 /// One question: a teacher and a tree of students.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -238,7 +238,7 @@ impl TryFrom<toml::Table> for PruneSection {
             plan: String,
         }
         if !table.contains_key("plan") {
-            return table.try_into().map(Self::Decide);
+            return earlier::translated(table).try_into().map(Self::Decide);
         }
         table.try_into().map(|Replay { plan }| Self::Replay { plan })
     }

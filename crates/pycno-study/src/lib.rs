@@ -17,6 +17,7 @@
 mod check;
 pub mod config;
 mod device;
+mod earlier;
 mod environment;
 mod error;
 pub mod family;

@@ -17,8 +17,10 @@ pub(crate) struct PruneArguments {
     pub(crate) teacher: Source,
     /// A setting of the pruning, with the keys of a study's `prune` table: criterion, structure, keep, sparsity,
     /// allocation, update, or plan alone; to be repeated. `pycno methods` lists what there is.
-    #[arg(long, value_name = "KEY=VALUE", required = true)]
+    #[arg(long, value_name = "KEY=VALUE", required_unless_present = "method")]
     pub(crate) set: Vec<String>,
+    #[command(flatten)]
+    pub(crate) earlier: EarlierFlags,
     /// Text to measure activations on, for criteria that need them.
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,
@@ -33,6 +35,37 @@ pub(crate) struct PruneArguments {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) places: Places,
+}
+
+/// What `--set` was in earlier builds; read, and not shown.
+#[derive(Args, Debug)]
+pub(crate) struct EarlierFlags {
+    #[arg(long, hide = true)]
+    method: Option<String>,
+    #[arg(long, hide = true, requires = "method")]
+    keep_layers: Option<String>,
+    #[arg(long, hide = true, requires = "method", alias = "keep-hidden")]
+    keep_ffn: Option<String>,
+    #[arg(long, hide = true, requires = "method")]
+    keep_groups: Option<String>,
+    #[arg(long, hide = true, requires = "method")]
+    sparsity: Option<String>,
+}
+
+impl PruneArguments {
+    /// All settings, those of earlier flags first.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        let EarlierFlags { method, keep_layers, keep_ffn, keep_groups, sparsity } = &self.earlier;
+        let flags = [
+            ("method", method),
+            ("keep_layers", keep_layers),
+            ("keep_ffn", keep_ffn),
+            ("keep_groups", keep_groups),
+            ("sparsity", sparsity),
+        ];
+        let given = flags.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        given.map(|(key, value)| format!("{key}={value}")).chain(self.set.clone()).collect()
+    }
 }
 
 const EXAMPLES: &str = "\

@@ -8,7 +8,7 @@ use crate::{args::PruneArguments, bars::Bars, environment};
 pub(crate) fn prune(arguments: &PruneArguments) -> anyhow::Result<()> {
     let request = PruneRequest {
         teacher: arguments.teacher.clone(),
-        prune: settings(&arguments.set)?,
+        prune: settings(&arguments.settings())?,
         calibration: arguments.calibration.clone(),
         sequences: arguments.sequences,
         length: arguments.length,
