@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     family::{FAMILIES, ModelFamily},
     keys::Keys,
+    known::HARMLESS,
 };
 use crate::{ModelError, ModelSpec};
 
@@ -20,7 +21,11 @@ use crate::{ModelError, ModelSpec};
 /// [`ModelError::Malformed`], naming file and key: an unknown family, rotary kind, activation or
 /// per-layer list, a quantized model, a value out of range.
 pub fn spec(config: &Map<String, Value>, path: &Path) -> Result<ModelSpec, ModelError> {
-    (family(config, path)?.spec)(&Keys::new(config, path, ""))
+    let keys = Keys::new(config, path);
+    let spec = (family(config, path)?.spec)(&keys)?;
+    HARMLESS.iter().for_each(|harmless| keys.ignore(harmless));
+    keys.expect_none_left()?;
+    Ok(spec)
 }
 
 /// Writes the shape of a model over the `config.json` of the one it came from (empty if none).
@@ -68,7 +73,7 @@ pub(super) fn family(
     let named = config.get("model_type").and_then(Value::as_str).and_then(ModelFamily::named);
     named.ok_or_else(|| {
         let known = FAMILIES.map(|family| family.model_type).join(", ");
-        Keys::new(config, path, "").wrong("model_type", &format!("one of {known}"))
+        Keys::new(config, path).wrong("model_type", &format!("one of {known}"))
     })
 }
 
@@ -148,15 +153,64 @@ mod tests {
         assert_eq!(scaling.original_max_positions, 8192);
         let plain = json!({ "rope_parameters": { "rope_type": "default", "rope_theta": 7.0 } });
         assert_eq!(rope(&plain), RopeSpec::plain(7.0));
-        let linear = json!({ "rope_scaling": { "type": "linear", "factor": 4.0 } });
-        assert_eq!(rope(&linear).scaling, Some(RopeScaling::Linear { factor: 4.0 }));
+        let gemma = json!({ "model_type": "gemma3_text", "head_dim": 2, "sliding_window": 4,
+            "num_key_value_heads": 2, "rope_scaling": { "type": "linear", "factor": 4.0 } });
+        let layers = read(&gemma).unwrap().layers;
+        assert_eq!(layers[0].attention.unwrap().rope, RopeSpec::plain(1e4), "a window");
+        let gemma = json!({ "model_type": "gemma3_text", "head_dim": 2, "sliding_window": 4,
+            "num_key_value_heads": 2, "layer_types": ["full_attention", "full_attention"],
+            "rope_scaling": { "type": "linear", "factor": 4.0 } });
+        let full = read(&gemma).unwrap().layers[0].attention.unwrap().rope;
+        assert_eq!(full.scaling, Some(RopeScaling::Linear { factor: 4.0 }));
+    }
+
+    /// What `transformers` 5.23 makes of rotary keys in several places, read off its `rope_parameters`.
+    #[test]
+    fn of_several_rotary_places_the_one_that_transformers_takes_counts() {
+        let rope = |changes: &Value| attention(&read(changes).unwrap()).rope;
+        let default = |theta: f64| json!({ "rope_type": "default", "rope_theta": theta });
+        assert_eq!(rope(&json!({ "rope_scaling": default(50.0) })), RopeSpec::plain(50.0));
+        assert_eq!(
+            rope(&json!({ "rope_parameters": { "rope_theta": 50.0 } })),
+            RopeSpec::plain(50.0)
+        );
+        assert_eq!(rope(&json!({ "rope_theta": 7.0, "rope_scaling": {} })), RopeSpec::plain(7.0));
+        let inner_counts = json!({ "rope_theta": 7.0, "rope_parameters": default(50.0) });
+        assert_eq!(rope(&inner_counts), RopeSpec::plain(50.0));
+        let older_counts =
+            json!({ "rope_scaling": default(50.0), "rope_parameters": default(7.0) });
+        assert_eq!(rope(&older_counts), RopeSpec::plain(50.0));
+        let empty = json!({ "rope_scaling": {}, "rope_parameters": default(7.0) });
+        assert_eq!(rope(&empty), RopeSpec::plain(7.0));
+        let idle = json!({ "rope_scaling": { "rope_type": "default", "factor": 8.0 } });
+        assert_eq!(rope(&idle), RopeSpec::plain(1e4));
+        let newer_word = json!({ "rope_scaling": { "rope_type": "default", "type": "yarn" } });
+        assert_eq!(rope(&newer_word), RopeSpec::plain(1e4));
+        let llama3 = json!({ "max_position_embeddings": 64, "rope_scaling": { "rope_type": "llama3",
+            "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0 } });
+        let Some(RopeScaling::Llama3(scaling)) = rope(&llama3).scaling else { panic!("no llama3") };
+        assert_eq!(scaling.original_max_positions, 64);
+    }
+
+    #[test]
+    fn a_key_that_nobody_here_knows_is_refused_unless_it_is_null() {
+        refused(&json!({ "residual_multiplier": 0.2 }), &["residual_multiplier", "not known here"]);
+        refused(&json!({ "no_rope_layers": [1, 0] }), &["no_rope_layers", "not known here"]);
+        let inner = json!({ "rope_parameters": { "rope_theta": 7.0, "mrope_section": [1] } });
+        refused(&inner, &["rope_parameters.mrope_section", "not known here"]);
+        refused(&json!({ "is_encoder_decoder": true }), &["is_encoder_decoder", "false"]);
+        let harmless = json!({ "residual_multiplier": null, "use_cache": false, "temperature": 0.7,
+            "is_encoder_decoder": false, "torch_dtype": "bfloat16", "eos_token_id": [1, 2] });
+        assert!(read(&harmless).is_ok());
     }
 
     #[test]
     fn what_the_decoder_does_not_know_is_refused_by_key() {
         let yarn = json!({ "rope_scaling": { "rope_type": "yarn", "factor": 4.0 } });
-        refused(&yarn, &["rope_scaling.rope_type", "default, linear, llama3", "yarn"]);
-        refused(&json!({ "rope_scaling": { "type": "linear" } }), &["rope_scaling.factor"]);
+        refused(&yarn, &["rope_scaling.rope_type", "default, llama3", "\"yarn\""]);
+        let older = json!({ "rope_scaling": { "type": "dynamic", "factor": 4.0 } });
+        refused(&older, &["rope_scaling.type", "default, llama3", "\"dynamic\""]);
+        refused(&json!({ "rope_scaling": { "rope_type": "llama3" } }), &["rope_scaling.factor"]);
         refused(
             &json!({ "model_type": "gpt2" }),
             &["model_type", "llama, mistral, qwen2, qwen3, gemma2, gemma3_text", "gpt2"],
@@ -171,12 +225,10 @@ mod tests {
     }
 
     #[test]
-    fn lists_per_layer_are_refused_unless_they_say_nothing() {
-        refused(&json!({ "no_rope_layers": [1, 0] }), &["no_rope_layers", "per layer"]);
+    fn lists_of_layers_are_refused_unless_they_say_nothing() {
         let sliding = json!({ "layer_types": ["full_attention", "sliding_attention"] });
         refused(&sliding, &["layer_types", "full_attention"]);
         assert!(read(&json!({ "layer_types": ["full_attention", "full_attention"] })).is_ok());
-        assert!(read(&json!({ "eos_token_id": [1, 2] })).is_ok());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Typed access to a JSON table whose errors name file and key.
 
-use std::path::Path;
+use std::{cell::RefCell, collections::BTreeSet, path::Path};
 
 use serde_json::{Map, Value};
 
@@ -11,25 +11,52 @@ const LARGEST: u64 = 1 << 31;
 /// Longest value quoted in a message.
 const QUOTED: usize = 60;
 
-/// A JSON table with the file and the key it stands under.
+/// A JSON table with the file and the key it stands under; it remembers which keys were asked for.
 pub(super) struct Keys<'a> {
     map: &'a Map<String, Value>,
     path: &'a Path,
-    prefix: &'a str,
+    prefix: String,
+    asked: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Keys<'a> {
-    pub(super) const fn new(map: &'a Map<String, Value>, path: &'a Path, prefix: &'a str) -> Self {
-        Self { map, path, prefix }
+    pub(super) fn new(map: &'a Map<String, Value>, path: &'a Path) -> Self {
+        Self { map, path, prefix: String::new(), asked: RefCell::default() }
     }
 
-    pub(super) const fn all(&self) -> &'a Map<String, Value> {
-        self.map
+    pub(super) fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// The value of a key, null included.
+    pub(super) fn raw(&self, key: &str) -> Option<&'a Value> {
+        self.asked.borrow_mut().insert(key.to_owned());
+        self.map.get(key)
     }
 
     /// The value of a key; null counts as absent.
     pub(super) fn get(&self, key: &str) -> Option<&'a Value> {
-        self.map.get(key).filter(|value| !value.is_null())
+        self.raw(key).filter(|value| !value.is_null())
+    }
+
+    /// Keys whose value does not matter here.
+    pub(super) fn ignore(&self, keys: &[&str]) {
+        self.asked.borrow_mut().extend(keys.iter().map(|key| (*key).to_owned()));
+    }
+
+    /// Refuses a key that was not asked for and is not null: nobody here knows what it changes.
+    pub(super) fn expect_none_left(&self) -> Result<(), ModelError> {
+        let asked = self.asked.borrow();
+        let mut left =
+            self.map.iter().filter(|(key, value)| !value.is_null() && !asked.contains(*key));
+        match left.next() {
+            None => Ok(()),
+            Some((key, _)) => {
+                let expected =
+                    "no key that is not known here (take it out if it changes no number)";
+                Err(self.wrong(key, expected))
+            }
+        }
     }
 
     /// The error that a key's value is not what it should be.
@@ -87,13 +114,14 @@ impl<'a> Keys<'a> {
     }
 
     /// A table inside this one.
-    pub(super) fn table<'b>(&'b self, key: &'b str) -> Result<Option<Keys<'b>>, ModelError>
-    where
-        'a: 'b,
-    {
+    pub(super) fn table(&self, key: &str) -> Result<Option<Self>, ModelError> {
         match self.get(key) {
             None => Ok(None),
-            Some(Value::Object(map)) => Ok(Some(Keys { map, path: self.path, prefix: key })),
+            Some(Value::Object(map)) => {
+                let dot = if self.prefix.is_empty() { "" } else { "." };
+                let prefix = format!("{}{dot}{key}", self.prefix);
+                Ok(Some(Self { prefix, ..Self::new(map, self.path) }))
+            }
             Some(_) => Err(self.wrong(key, "a table")),
         }
     }

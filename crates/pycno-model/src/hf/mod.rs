@@ -6,6 +6,7 @@ mod family;
 mod fixture;
 mod header;
 mod keys;
+mod known;
 mod masks;
 pub(crate) mod read;
 mod write;

@@ -24,7 +24,7 @@ const DEFAULT_WINDOW: usize = 4096;
 /// Scores are divided by the root of this where a config says nothing.
 const DEFAULT_SCALAR: usize = 256;
 /// Older keys that `layer_types` takes the place of.
-const PATTERNS: [&str; 2] = ["sliding_window_pattern", "_sliding_window_pattern"];
+pub(super) const PATTERNS: [&str; 2] = ["sliding_window_pattern", "_sliding_window_pattern"];
 
 /// What absent keys mean; vocabulary and positions are each family's own.
 pub(super) const fn defaults(vocab: usize, max_positions: usize) -> Defaults {
@@ -49,6 +49,8 @@ pub(super) fn model(
     attention: impl Fn(bool) -> AttentionSpec,
 ) -> Result<ModelSpec, ModelError> {
     reading::expect_activation(keys, "hidden_activation", ACTIVATION)?;
+    // Older configs say another activation here, which `transformers` does not read.
+    keys.ignore(&["hidden_act"]);
     reading::expect_false(keys, "use_bidirectional_attention", "false (attention is causal)")?;
     let window = keys.size_or("sliding_window", DEFAULT_WINDOW)?;
     let bias = keys.bool_or("attention_bias", false)?;
@@ -84,7 +86,7 @@ pub(super) fn softcap(
     key: &str,
     default: Option<f64>,
 ) -> Result<Option<f64>, ModelError> {
-    match (keys.all().get(key), default) {
+    match (keys.raw(key), default) {
         (Some(Value::Null), _) | (None, None) => Ok(None),
         (None, Some(default)) => Ok(Some(default)),
         (Some(_), _) => keys.positive(key).map(Some),

@@ -27,7 +27,7 @@ fn spec(keys: &Keys<'_>) -> Result<ModelSpec, ModelError> {
     let types = reading::layer_types(keys, shape.n_layers)?;
     let slides = types.unwrap_or_else(|| (0..shape.n_layers).map(|i| i % 2 == 0).collect());
     let softcap = gemma::softcap(keys, "attn_logit_softcapping", Some(50.0))?;
-    let rope = reading::rope(keys)?;
+    let rope = reading::rope(keys, &[])?;
     let attention = |_| AttentionSpec { softcap, ..shape.attention(rope) };
     let logit_softcap = gemma::softcap(keys, "final_logit_softcapping", Some(30.0))?;
     Ok(ModelSpec { logit_softcap, ..gemma::model(keys, &shape, &slides, attention)? })
@@ -39,6 +39,6 @@ fn write(spec: &ModelSpec, config: &mut Map<String, Value>) -> Result<(), String
         return Err("query and key heads are normed".to_owned());
     }
     set(config, [("attn_logit_softcapping", attention.softcap.into())]);
-    writing::rope(writing::one_rope(spec)?, config);
+    writing::rope(writing::one_rope(spec)?, config, &[]);
     Ok(())
 }

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::{
     super::keys::Keys,
     ModelFamily,
-    gemma::{self, NORMS},
-    reading::{self, Defaults, FULL, SLIDING, Shape},
+    gemma::{self, NORMS, PATTERNS},
+    reading::{self, Defaults, FULL, SLIDING, Scalings, Shape},
     writing::{self, set},
 };
 use crate::{AttentionSpec, ModelError, ModelSpec, RopeSpec};
@@ -26,6 +26,8 @@ pub(super) const FAMILY: ModelFamily = ModelFamily {
 const DEFAULTS: Defaults = gemma::defaults(262_208, 131_072);
 /// Bases of the frequencies of layers without and with a window.
 const THETAS: [f64; 2] = [1_000_000.0, 10_000.0];
+/// From 4B on, layers without a window scale their frequencies.
+const SCALINGS: Scalings = &["linear"];
 /// Every so many layers one has no window.
 const DEFAULT_PATTERN: usize = 6;
 
@@ -47,9 +49,10 @@ fn spec(keys: &Keys<'_>) -> Result<ModelSpec, ModelError> {
 
 fn slides(keys: &Keys<'_>, n_layers: usize) -> Result<Vec<bool>, ModelError> {
     if let Some(types) = reading::layer_types(keys, n_layers)? {
+        keys.ignore(&PATTERNS);
         return Ok(types);
     }
-    let pattern = keys.size_or("sliding_window_pattern", DEFAULT_PATTERN)?;
+    let pattern = keys.size_or(PATTERNS[0], DEFAULT_PATTERN)?;
     Ok((1..=n_layers).map(|i| !i.is_multiple_of(pattern)).collect())
 }
 
@@ -59,18 +62,20 @@ fn ropes(keys: &Keys<'_>) -> Result<[RopeSpec; 2], ModelError> {
         keys.positive_or("rope_theta", THETAS[0])?,
         keys.positive_or("rope_local_base_freq", THETAS[1])?,
     ];
-    let mut ropes = thetas.map(RopeSpec::plain);
-    if let Some(table) = keys.table("rope_scaling")? {
-        ropes[0].scaling = reading::scaling(&table)?;
-    }
+    let [mut full, mut sliding] = [None, None];
     if let Some(tables) = keys.table("rope_parameters")? {
-        for (rope, kind) in ropes.iter_mut().zip([FULL, SLIDING]) {
-            if let Some(table) = tables.table(kind)? {
-                *rope = reading::rope_in(&table, rope.theta)?;
-            }
-        }
+        (full, sliding) = (tables.table(FULL)?, tables.table(SLIDING)?);
+        tables.expect_none_left()?;
     }
-    Ok(ropes)
+    let older = keys.table("rope_scaling")?.filter(|table| !table.is_empty());
+    if older.is_some() && full.is_some() {
+        return Err(keys.wrong("rope_scaling", "null beside rope_parameters"));
+    }
+    let rope = |table: Option<Keys<'_>>, theta: f64| match table {
+        Some(table) => reading::rope_in(keys, &table, theta, SCALINGS),
+        None => Ok(RopeSpec::plain(theta)),
+    };
+    Ok([rope(full.or(older), thetas[0])?, rope(sliding, thetas[1])?])
 }
 
 fn write(spec: &ModelSpec, config: &mut Map<String, Value>) -> Result<(), String> {
@@ -79,7 +84,7 @@ fn write(spec: &ModelSpec, config: &mut Map<String, Value>) -> Result<(), String
         return Err("query and key heads are not normed, or scores are capped".to_owned());
     }
     let kinds = [one_rope(spec, false)?, one_rope(spec, true)?];
-    let said = ropes(&Keys::new(config, Path::new("config.json"), ""));
+    let said = ropes(&Keys::new(config, Path::new("config.json")));
     let explicit = config.contains_key("rope_theta") || config.contains_key("rope_parameters");
     let right = |said: [RopeSpec; 2]| {
         kinds.iter().zip(said).all(|(wanted, said)| wanted.is_none_or(|wanted| wanted == said))

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     super::keys::Keys,
     ModelFamily, NORMS,
-    reading::{self, Defaults, Shape},
+    reading::{self, Defaults, Scalings, Shape},
     writing::{self, set},
 };
 use crate::{Activation, AttentionSpec, FfnSpec, LayerSpec, ModelError, ModelSpec};
@@ -20,14 +20,18 @@ pub(super) const FAMILY: ModelFamily = ModelFamily {
 };
 
 const DEFAULTS: Defaults = Defaults::sizes_given(2048);
+const SCALINGS: Scalings = &["llama3"];
 
 fn spec(keys: &Keys<'_>) -> Result<ModelSpec, ModelError> {
     let shape = Shape::read(keys, &DEFAULTS)?;
     reading::expect_full_attention(keys)?;
     reading::expect_activation(keys, "hidden_act", "silu")?;
     let bias = keys.bool_or("attention_bias", false)?;
-    let attention =
-        AttentionSpec { qkv_bias: bias, o_bias: bias, ..shape.attention(reading::rope(keys)?) };
+    let attention = AttentionSpec {
+        qkv_bias: bias,
+        o_bias: bias,
+        ..shape.attention(reading::rope(keys, SCALINGS)?)
+    };
     let ffn = FfnSpec { bias: keys.bool_or("mlp_bias", false)?, ..shape.ffn(Activation::Silu) };
     Ok(shape.model(vec![LayerSpec::pre_norm(attention, ffn); shape.n_layers]))
 }
@@ -48,6 +52,6 @@ fn write(spec: &ModelSpec, config: &mut Map<String, Value>) -> Result<(), String
             ("mlp_bias", ffn.bias.into()),
         ],
     );
-    writing::rope(writing::one_rope(spec)?, config);
+    writing::rope(writing::one_rope(spec)?, config, SCALINGS);
     Ok(())
 }

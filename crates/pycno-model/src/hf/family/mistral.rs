@@ -30,14 +30,14 @@ fn spec(keys: &Keys<'_>) -> Result<ModelSpec, ModelError> {
         reading::expect_false(keys, key, "false (mistral has no biases)")?;
     }
     let attention =
-        AttentionSpec { window: window(keys)?, ..shape.attention(reading::rope(keys)?) };
+        AttentionSpec { window: window(keys)?, ..shape.attention(reading::rope(keys, &[])?) };
     let layer = LayerSpec::pre_norm(attention, shape.ffn(Activation::Silu));
     Ok(shape.model(vec![layer; shape.n_layers]))
 }
 
 /// `sliding_window`; null says none.
 fn window(keys: &Keys<'_>) -> Result<Option<usize>, ModelError> {
-    match keys.all().get("sliding_window") {
+    match keys.raw("sliding_window") {
         Some(Value::Null) => Ok(None),
         _ => keys.size_or("sliding_window", DEFAULT_WINDOW).map(Some),
     }
@@ -52,6 +52,6 @@ fn write(spec: &ModelSpec, config: &mut Map<String, Value>) -> Result<(), String
     config.remove("layer_types");
     let window = writing::one_window(spec)?;
     set(config, [("hidden_act", "silu".into()), ("sliding_window", window.into())]);
-    writing::rope(writing::one_rope(spec)?, config);
+    writing::rope(writing::one_rope(spec)?, config, &[]);
     Ok(())
 }

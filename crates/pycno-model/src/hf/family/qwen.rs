@@ -40,6 +40,8 @@ pub(super) fn model(
 /// The window of every layer.
 fn windows(keys: &Keys<'_>, n_layers: usize) -> Result<Vec<Option<usize>>, ModelError> {
     let types = reading::layer_types(keys, n_layers)?;
+    // They stand in configs that switch them off, too.
+    keys.ignore(&["sliding_window", "max_window_layers"]);
     if !keys.bool_or("use_sliding_window", false)? {
         if types.is_some_and(|types| types.contains(&true)) {
             let expected = "full_attention in every layer, as use_sliding_window is not true";
@@ -74,6 +76,6 @@ pub(super) fn write(
         set(config, [("sliding_window", window.into())]);
         writing::layer_types(spec, config);
     }
-    writing::rope(writing::one_rope(spec)?, config);
+    writing::rope(writing::one_rope(spec)?, config, &[]);
     Ok(attention)
 }

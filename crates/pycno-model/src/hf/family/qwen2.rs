@@ -16,7 +16,7 @@ pub(super) const FAMILY: ModelFamily = ModelFamily {
 
 fn spec(keys: &Keys<'_>) -> Result<ModelSpec, ModelError> {
     let shape = Shape::read(keys, &qwen::DEFAULTS)?;
-    let attention = AttentionSpec { qkv_bias: true, ..shape.attention(reading::rope(keys)?) };
+    let attention = AttentionSpec { qkv_bias: true, ..shape.attention(reading::rope(keys, &[])?) };
     qwen::model(keys, &shape, attention)
 }
 

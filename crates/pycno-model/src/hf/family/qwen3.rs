@@ -29,7 +29,7 @@ fn spec(keys: &Keys<'_>) -> Result<ModelSpec, ModelError> {
         qk_norm: true,
         qkv_bias: bias,
         o_bias: bias,
-        ..shape.attention(reading::rope(keys)?)
+        ..shape.attention(reading::rope(keys, &[])?)
     };
     qwen::model(keys, &shape, attention)
 }

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::super::keys::Keys;
+use super::super::{
+    keys::Keys,
+    known::{OFF, UNUSED_BY_DEFAULT_ROPE},
+};
 use crate::{
     Activation, AttentionSpec, FfnSpec, LayerSpec, Llama3Scaling, ModelError, ModelSpec, NormSpec,
     RopeScaling, RopeSpec,
@@ -12,8 +15,6 @@ use crate::{
 const MOST_LAYERS: usize = 1 << 16;
 /// The frequencies' base where a file names none, as in `transformers`.
 pub(super) const DEFAULT_THETA: f64 = 10_000.0;
-/// Keys whose arrays have nothing to do with layers, whatever their length.
-const NOT_PER_LAYER: [&str; 2] = ["architectures", "eos_token_id"];
 /// Keys that say the weights are not what their names suggest, and what is expected instead.
 const REFUSED: [(&str, &str); 3] = [
     ("quantization_config", "no quantization (weights in F32, F16 or BF16)"),
@@ -79,7 +80,6 @@ impl Shape {
         if n_layers > MOST_LAYERS {
             return Err(keys.wrong("num_hidden_layers", &format!("at most {MOST_LAYERS}")));
         }
-        refuse_layer_lists(keys, n_layers)?;
         let n_heads = keys.size_or_given("num_attention_heads", defaults.n_heads)?;
         let d_model = keys.size_or_given("hidden_size", defaults.d_model)?;
         Ok(Self {
@@ -128,22 +128,15 @@ fn refuse_unknown(keys: &Keys<'_>) -> Result<(), ModelError> {
             return Err(keys.wrong(key, expected));
         }
     }
-    if (keys.positive_or("partial_rotary_factor", 1.0)? - 1.0).abs() > 0.0 {
-        return Err(keys.wrong("partial_rotary_factor", "1"));
+    for key in OFF {
+        expect_false(keys, key, "false")?;
     }
-    Ok(())
+    expect_whole_heads_rotated(keys)
 }
 
-/// An array of the layers' number probably says something per layer; only `layer_types` is known.
-fn refuse_layer_lists(keys: &Keys<'_>, n_layers: usize) -> Result<(), ModelError> {
-    for (key, value) in keys.all() {
-        let per_layer = value.as_array().is_some_and(|list| list.len() == n_layers);
-        let known = key == "layer_types" || NOT_PER_LAYER.contains(&key.as_str());
-        if per_layer && !known {
-            return Err(keys.wrong(key, "no list with an entry per layer"));
-        }
-    }
-    Ok(())
+fn expect_whole_heads_rotated(keys: &Keys<'_>) -> Result<(), ModelError> {
+    let key = "partial_rotary_factor";
+    if (keys.positive_or(key, 1.0)? - 1.0).abs() > 0.0 { Err(keys.wrong(key, "1")) } else { Ok(()) }
 }
 
 /// The one activation a family has, under its key.
@@ -199,7 +192,7 @@ fn n_kv_heads(
     n_heads: usize,
     default: Option<usize>,
 ) -> Result<usize, ModelError> {
-    let absent = !keys.all().contains_key("num_key_value_heads");
+    let absent = keys.raw("num_key_value_heads").is_none();
     let default = default.filter(|_| absent).unwrap_or(n_heads);
     let n_kv_heads = keys.size_or("num_key_value_heads", default)?;
     if n_heads.is_multiple_of(n_kv_heads) {
@@ -227,48 +220,83 @@ fn d_head(
     Err(keys.wrong(key, &format!("heads of an even width (rotary pairs), not {d_head}")))
 }
 
-/// `rope_theta` and `rope_scaling`, or both inside `rope_parameters` (`transformers` 5).
-pub(super) fn rope(keys: &Keys<'_>) -> Result<RopeSpec, ModelError> {
+/// How a family's rotary frequencies may be scaled: `rope_type` of its tables, besides `default`.
+pub(super) type Scalings = &'static [&'static str];
+
+/// The one rotation of a model, as `transformers` 5 finds it: in `rope_scaling` unless that is empty, else in
+/// `rope_parameters`; the base in that table, else outside.
+pub(super) fn rope(keys: &Keys<'_>, scalings: Scalings) -> Result<RopeSpec, ModelError> {
     let outer = keys.positive_or("rope_theta", DEFAULT_THETA)?;
-    if let Some(inner) = keys.table("rope_parameters")? {
-        return rope_in(&inner, outer);
-    }
-    let scaling = keys.table("rope_scaling")?.map_or(Ok(None), |table| scaling(&table))?;
-    Ok(RopeSpec { theta: outer, scaling })
+    let [scaling, parameters] = ["rope_scaling", "rope_parameters"].map(|key| keys.table(key));
+    let table = scaling?.filter(|table| !table.is_empty()).or(parameters?);
+    table.map_or_else(|| Ok(RopeSpec::plain(outer)), |table| rope_in(keys, &table, outer, scalings))
 }
 
-/// A table of `rope_parameters`; `theta` where it names none.
-pub(super) fn rope_in(table: &Keys<'_>, theta: f64) -> Result<RopeSpec, ModelError> {
-    if (table.positive_or("partial_rotary_factor", 1.0)? - 1.0).abs() > 0.0 {
-        return Err(table.wrong("partial_rotary_factor", "1"));
-    }
-    Ok(RopeSpec { theta: table.positive_or("rope_theta", theta)?, scaling: scaling(table)? })
+/// A rotary table of the config `keys`; `theta` where it names none.
+pub(super) fn rope_in(
+    keys: &Keys<'_>,
+    table: &Keys<'_>,
+    theta: f64,
+    scalings: Scalings,
+) -> Result<RopeSpec, ModelError> {
+    expect_whole_heads_rotated(table)?;
+    let theta = table.positive_or("rope_theta", theta)?;
+    let rope = RopeSpec { theta, scaling: scaling(keys, table, scalings)? };
+    table.expect_none_left()?;
+    Ok(rope)
 }
 
-/// How a rotary table scales frequencies.
-pub(super) fn scaling(keys: &Keys<'_>) -> Result<Option<RopeScaling>, ModelError> {
-    // Older files say `type`.
-    let key = if keys.get("rope_type").is_none() { "type" } else { "rope_type" };
-    match keys.get(key).and_then(Value::as_str) {
-        Some("llama3") => llama3(keys).map(Some),
-        Some("linear") => {
-            keys.positive("factor").map(|factor| Some(RopeScaling::Linear { factor }))
+/// How a rotary table scales frequencies; nothing said is not at all.
+fn scaling(
+    keys: &Keys<'_>,
+    table: &Keys<'_>,
+    known: Scalings,
+) -> Result<Option<RopeScaling>, ModelError> {
+    // Older files say `type`; where both stand, the newer word counts.
+    let [newer, older] = ["rope_type", "type"].map(|key| table.get(key).map(|kind| (key, kind)));
+    let Some((key, kind)) = newer.or(older) else { return scaled_by(keys, table, "default") };
+    match kind.as_str() {
+        Some(kind) if kind == "default" || known.contains(&kind) => scaled_by(keys, table, kind),
+        _ => {
+            Err(table.wrong(key, &format!("one of {}", [&["default"], known].concat().join(", "))))
         }
-        Some("default") => Ok(None),
-        _ => Err(keys.wrong("rope_type", "one of default, linear, llama3")),
     }
 }
 
-fn llama3(keys: &Keys<'_>) -> Result<RopeScaling, ModelError> {
+fn scaled_by(
+    keys: &Keys<'_>,
+    table: &Keys<'_>,
+    kind: &str,
+) -> Result<Option<RopeScaling>, ModelError> {
+    match kind {
+        "llama3" => llama3(keys, table).map(Some),
+        "linear" => Ok(Some(RopeScaling::Linear { factor: table.positive("factor")? })),
+        _ => {
+            table.ignore(&UNUSED_BY_DEFAULT_ROPE);
+            Ok(None)
+        }
+    }
+}
+
+fn llama3(keys: &Keys<'_>, table: &Keys<'_>) -> Result<RopeScaling, ModelError> {
     let scaling = Llama3Scaling {
-        factor: keys.positive("factor")?,
-        low_freq_factor: keys.positive("low_freq_factor")?,
-        high_freq_factor: keys.positive("high_freq_factor")?,
-        original_max_positions: keys.size("original_max_position_embeddings")?,
+        factor: table.positive("factor")?,
+        low_freq_factor: table.positive("low_freq_factor")?,
+        high_freq_factor: table.positive("high_freq_factor")?,
+        original_max_positions: original_max_positions(keys, table)?,
     };
     if scaling.high_freq_factor > scaling.low_freq_factor {
         return Ok(RopeScaling::Llama3(scaling));
     }
     let expected = format!("more than low_freq_factor ({})", scaling.low_freq_factor);
-    Err(keys.wrong("high_freq_factor", &expected))
+    Err(table.wrong("high_freq_factor", &expected))
+}
+
+/// Positions before scaling; where the table is silent, the model's.
+fn original_max_positions(keys: &Keys<'_>, table: &Keys<'_>) -> Result<usize, ModelError> {
+    let key = "original_max_position_embeddings";
+    match table.get(key) {
+        Some(_) => table.size(key),
+        None => keys.size("max_position_embeddings"),
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::keys::Keys,
-    reading::{self, FULL, SLIDING},
+    reading::{self, FULL, SLIDING, Scalings},
 };
 use crate::{AttentionSpec, FfnSpec, LayerSpec, ModelSpec, NormSpec, RopeScaling, RopeSpec};
 
@@ -80,8 +80,8 @@ pub(super) fn one_rope(spec: &ModelSpec) -> Result<RopeSpec, String> {
 }
 
 /// Leaves rotary keys that say the right thing; else writes the older form, which every version reads.
-pub(super) fn rope(rope: RopeSpec, config: &mut Map<String, Value>) {
-    let said = reading::rope(&Keys::new(config, Path::new("config.json"), ""));
+pub(super) fn rope(rope: RopeSpec, config: &mut Map<String, Value>, scalings: Scalings) {
+    let said = reading::rope(&Keys::new(config, Path::new("config.json")), scalings);
     let explicit = config.contains_key("rope_theta") || config.contains_key("rope_parameters");
     if explicit && said.is_ok_and(|said| said == rope) {
         return;
