@@ -17,8 +17,8 @@ pub struct Architecture {
     pub model_type: &'static str,
     /// Whether llama.cpp's converter stores the rows of q and k heads in neighboring rotary pairs.
     pub(super) rotary_pairs: bool,
-    /// Keys it knows of those that are refused otherwise.
-    pub(super) known: &'static [&'static str],
+    /// Whether published models divide rotary frequencies by a factor.
+    pub(super) scales_linearly: bool,
     /// What the sizes and the set of tensors do not say.
     pub(super) options: fn(&Named<'_>, &ModelSpec) -> Result<ModelSpec, ModelError>,
 }
@@ -30,7 +30,7 @@ const LLAMA: Architecture = Architecture {
     name: "llama",
     model_type: "llama",
     rotary_pairs: true,
-    known: &[],
+    scales_linearly: false,
     options: |_, spec| Ok(spec.clone()),
 };
 const QWEN2: Architecture =
@@ -41,7 +41,7 @@ const GEMMA3: Architecture = Architecture {
     name: "gemma3",
     model_type: "gemma3_text",
     rotary_pairs: false,
-    known: &["attention.sliding_window", "final_logit_softcapping"],
+    scales_linearly: true,
     options: gemma3,
 };
 

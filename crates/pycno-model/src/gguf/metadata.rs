@@ -1,11 +1,15 @@
 //! Metadata of a GGUF file: typed values by key, and typed questions that name the key in their errors.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use crate::ModelError;
+
+/// Characters of a text that a message quotes.
+const QUOTED: usize = 60;
 
 /// A metadata value. Widths of the file are forgotten, except that `f32` is not `f64`.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +26,18 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// As a message quotes it; of a list what it is of.
+    pub(super) fn quoted(&self) -> String {
+        match self {
+            Self::Bool(flag) => flag.to_string(),
+            Self::Integer(number) => number.to_string(),
+            Self::Single(number) => number.to_string(),
+            Self::Double(number) => number.to_string(),
+            Self::Text(text) => format!("{:?}", text.chars().take(QUOTED).collect::<String>()),
+            list => list.kind().to_owned(),
+        }
+    }
+
     const fn kind(&self) -> &'static str {
         match self {
             Self::Bool(_) => "a bool",
@@ -41,11 +57,26 @@ impl Value {
 pub(super) struct Metadata {
     pub(super) path: PathBuf,
     pub(super) values: BTreeMap<String, Value>,
+    /// Keys that were asked for.
+    asked: Mutex<BTreeSet<String>>,
 }
 
 impl Metadata {
     pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), values: BTreeMap::new() }
+        Self { path: path.to_owned(), values: BTreeMap::new(), asked: Mutex::default() }
+    }
+
+    /// The value of a key, which counts as asked for.
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
+        self.values.get(key)
+    }
+
+    /// Keys that were not asked for, with their values.
+    pub(super) fn left(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let left = self.values.iter().filter(move |(key, _)| !asked.contains(*key));
+        left.map(|(key, value)| (key.as_str(), value))
     }
 
     /// An error about a key or a tensor of this file.
@@ -74,7 +105,7 @@ impl Metadata {
 
     /// A size: at most `u32::MAX`, so that the product of two fits into 64 bits.
     pub(super) fn size(&self, key: &str) -> Result<Option<usize>, ModelError> {
-        let Some(value) = self.values.get(key) else { return Ok(None) };
+        let Some(value) = self.get(key) else { return Ok(None) };
         let Value::Integer(number) = value else {
             return Err(self.unlike(key, "an integer", value));
         };
@@ -92,7 +123,7 @@ impl Metadata {
     /// A float, positive and finite. Singles become the double with the same shortest decimal form,
     /// so that `1e-5` stays `1e-5`.
     pub(super) fn positive(&self, key: &str) -> Result<Option<f64>, ModelError> {
-        let Some(value) = self.values.get(key) else { return Ok(None) };
+        let Some(value) = self.get(key) else { return Ok(None) };
         let number = match value {
             Value::Single(number) => number.to_string().parse().unwrap_or(f64::NAN),
             Value::Double(number) => *number,
@@ -106,7 +137,7 @@ impl Metadata {
     }
 
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, ModelError> {
-        match self.values.get(key) {
+        match self.get(key) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(other) => Err(self.unlike(key, "a bool", other)),
@@ -114,7 +145,7 @@ impl Metadata {
     }
 
     pub(super) fn text(&self, key: &str) -> Result<Option<&str>, ModelError> {
-        match self.values.get(key) {
+        match self.get(key) {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
             Some(other) => Err(self.unlike(key, "a string", other)),
@@ -122,7 +153,7 @@ impl Metadata {
     }
 
     pub(super) fn texts(&self, key: &str) -> Result<Option<&[String]>, ModelError> {
-        match self.values.get(key) {
+        match self.get(key) {
             None => Ok(None),
             Some(Value::Texts(texts)) => Ok(Some(texts)),
             Some(other) => Err(self.unlike(key, "an array of strings", other)),
@@ -130,7 +161,7 @@ impl Metadata {
     }
 
     pub(super) fn integers(&self, key: &str) -> Result<Option<&[i64]>, ModelError> {
-        match self.values.get(key) {
+        match self.get(key) {
             None => Ok(None),
             Some(Value::Integers(integers)) => Ok(Some(integers)),
             Some(other) => Err(self.unlike(key, "an array of integers", other)),
@@ -138,7 +169,7 @@ impl Metadata {
     }
 
     pub(super) fn floats(&self, key: &str) -> Result<Option<&[f64]>, ModelError> {
-        match self.values.get(key) {
+        match self.get(key) {
             None => Ok(None),
             Some(Value::Floats(floats)) => Ok(Some(floats)),
             Some(other) => Err(self.unlike(key, "an array of floats", other)),

@@ -12,6 +12,7 @@ mod dequant;
 #[cfg(test)]
 mod fixture;
 mod header;
+mod known;
 mod metadata;
 mod sentencepiece;
 mod spec;
@@ -23,7 +24,7 @@ use std::path::Path;
 pub use self::arch::{ARCHITECTURES, Architecture};
 
 use self::header::Gguf;
-use crate::{Checkpoint, ModelError, map::map};
+use crate::{Checkpoint, ModelError, files::refuse_pointer, map::map};
 
 /// Reads a GGUF file into a checkpoint.
 ///
@@ -33,7 +34,9 @@ use crate::{Checkpoint, ModelError, map::map};
 /// tensor, if it is broken, of an architecture that is not known, or in a type or with a tokenizer that is
 /// not supported; [`ModelError::Tensors`] if tensors are missing.
 pub fn read(path: &Path) -> Result<Checkpoint, ModelError> {
-    parse(path, &map(path)?)
+    let bytes = map(path)?;
+    refuse_pointer(path, &bytes)?;
+    parse(path, &bytes)
 }
 
 /// As [`read`], from bytes; `path` is for messages.
@@ -42,6 +45,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Checkpoint, ModelError> {
     let (architecture, spec) = spec::read(&file)?;
     let files = tokenizer::files(&file, &spec)?;
     let config = config::build(&file, architecture, &spec)?;
+    known::check_left(&file.metadata, architecture.name)?;
     let tensors = tensors::read(&file, architecture, &spec)?;
     let checkpoint = Checkpoint { files, config, ..Checkpoint::new(spec, tensors) };
     checkpoint.check()?;

@@ -4,7 +4,7 @@ use super::{
     arch::{ARCHITECTURES, Architecture},
     dequant::dequantize,
     header::Gguf,
-    metadata::{Metadata, Value},
+    metadata::Metadata,
 };
 use crate::{
     AttentionSpec, FfnSpec, LayerSpec, Llama3Scaling, ModelError, ModelSpec, NormSpec, RopeScaling,
@@ -18,31 +18,16 @@ pub(super) const ROPE_DIVISORS: &str = "rope_freqs.weight";
 /// The converter computes divisors in `f32`; the scalings below differ by far more.
 const DIVISOR_TOLERANCE: f64 = 1e-4;
 
-/// Keys that change what the model computes, in ways the decoder does not know; an architecture may know some.
-const REFUSED: [&str; 11] = [
-    "attention.scale",
-    "attention.clamp_kqv",
-    "attention.sliding_window",
-    "attn_logit_softcapping",
-    "embedding_scale",
-    "expert_count",
-    "final_logit_softcapping",
-    "logit_scale",
-    "residual_scale",
-    "rope.scale_linear",
-    "rope.scaling.attn_factor",
-];
-
 /// Metadata under an architecture's prefix.
 pub(super) struct Named<'a> {
     pub(super) metadata: &'a Metadata,
-    prefix: &'static str,
+    architecture: &'static Architecture,
 }
 
 impl Named<'_> {
     /// The whole key.
     pub(super) fn key(&self, name: &str) -> String {
-        format!("{}.{name}", self.prefix)
+        format!("{}.{name}", self.architecture.name)
     }
 
     /// A size of at least 1.
@@ -66,8 +51,7 @@ impl Named<'_> {
 /// Reads the architecture and the shape of the model.
 pub(super) fn read(file: &Gguf<'_>) -> Result<(&'static Architecture, ModelSpec), ModelError> {
     let architecture = architecture(&file.metadata)?;
-    let named = Named { metadata: &file.metadata, prefix: architecture.name };
-    check_refused(&named, architecture.known)?;
+    let named = Named { metadata: &file.metadata, architecture };
     let d_model = named.extent("embedding_length")?;
     let n_layers = n_layers(file, &named)?;
     let layer = layer(file, &named, d_model)?;
@@ -95,22 +79,6 @@ fn architecture(metadata: &Metadata) -> Result<&'static Architecture, ModelError
     })
 }
 
-fn check_refused(named: &Named<'_>, known: &[&str]) -> Result<(), ModelError> {
-    for name in REFUSED.iter().filter(|name| !known.contains(name)) {
-        let neutral = match named.metadata.values.get(&named.key(name)) {
-            None | Some(Value::Integer(0)) => true,
-            // Zero and one are how llama.cpp's writers say "not used" of factors.
-            Some(Value::Single(x)) => *x == 0.0 || (*x - 1.0).abs() < f32::EPSILON,
-            Some(_) => false,
-        };
-        if !neutral {
-            let expected = "no such key, as the decoder lacks this";
-            return Err(named.wrong(name, expected, "a value".to_owned()));
-        }
-    }
-    Ok(())
-}
-
 fn n_layers(file: &Gguf<'_>, named: &Named<'_>) -> Result<usize, ModelError> {
     let n_layers = named.extent("block_count")?;
     if n_layers > file.tensors.len() {
@@ -124,7 +92,7 @@ fn n_layers(file: &Gguf<'_>, named: &Named<'_>) -> Result<usize, ModelError> {
 fn layer(file: &Gguf<'_>, named: &Named<'_>, d_model: usize) -> Result<LayerSpec, ModelError> {
     let n_heads = named.extent("attention.head_count")?;
     let kv = "attention.head_count_kv";
-    let given = named.metadata.values.contains_key(&named.key(kv));
+    let given = named.metadata.get(&named.key(kv)).is_some();
     let n_kv_heads = if given { named.extent(kv)? } else { n_heads };
     if !n_heads.is_multiple_of(n_kv_heads) {
         let expected = format!("a divisor of {n_heads} query heads");
@@ -191,13 +159,15 @@ fn rope(file: &Gguf<'_>, named: &Named<'_>, d_head: usize) -> Result<RopeSpec, M
     let theta = named.positive("rope.freq_base")?.unwrap_or(DEFAULT_THETA);
     let scaling = match named.metadata.text(&named.key("rope.scaling.type"))? {
         None | Some("none") => None,
-        Some("linear") => {
+        Some("linear") if named.architecture.scales_linearly => {
             let name = "rope.scaling.factor";
             let factor = named.metadata.required(&named.key(name), named.positive(name)?)?;
             Some(RopeScaling::Linear { factor })
         }
         Some(other) => {
-            return Err(named.wrong("rope.scaling.type", "none or linear", other.to_owned()));
+            let linear = if named.architecture.scales_linearly { " or linear" } else { "" };
+            let expected = format!("none{linear}");
+            return Err(named.wrong("rope.scaling.type", expected, other.to_owned()));
         }
     };
     let Some(divisors) = file.tensors.get(ROPE_DIVISORS) else {
@@ -242,7 +212,10 @@ fn explains(rope: &RopeSpec, d_head: usize, divisors: &[f32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gguf::fixture::{Fixture, refusal};
+    use crate::gguf::{
+        fixture::{Fixture, refusal},
+        metadata::Value,
+    };
 
     #[test]
     fn the_shape_is_that_of_the_metadata() {
@@ -263,8 +236,7 @@ mod tests {
         let text = |text: &str| Value::Text(text.to_owned());
         assert!(with("general.architecture", text("falcon")).contains("one of the architectures"));
         assert!(
-            with("llama.rope.scaling.type", text("yarn"))
-                .contains("expected none or linear, found yarn")
+            with("llama.rope.scaling.type", text("yarn")).contains("expected none, found yarn")
         );
         assert!(with("llama.expert_count", Value::Integer(8)).contains("llama.expert_count"));
         assert!(
@@ -317,10 +289,6 @@ mod tests {
     fn divisors_of_one_are_no_scaling() {
         let fixture = Fixture::llama().with_f32(ROPE_DIVISORS, &[2], &[1.0, 1.0]);
         assert_eq!(rope_of(&fixture).scaling, None);
-        let linear = Fixture::llama()
-            .with("llama.rope.scaling.type", Value::Text("linear".to_owned()))
-            .with("llama.rope.scaling.factor", Value::Single(4.0));
-        assert_eq!(rope_of(&linear).scaling, Some(RopeScaling::Linear { factor: 4.0 }));
     }
 
     #[test]
