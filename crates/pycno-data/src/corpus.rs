@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use pycno_units::without_byte_order_mark;
 use serde_json::Value;
 
 use crate::{DataError, hash::sha256_hex};
@@ -92,12 +93,13 @@ fn read_file(path: &Path) -> Result<CorpusFile, DataError> {
     Ok(CorpusFile { path: path.display().to_string(), sha256: sha256_hex(&bytes), documents })
 }
 
-/// The bytes of a file as text.
+/// The bytes of a file as text, without the byte order mark that it may begin with.
 ///
 /// # Errors
 ///
 /// [`DataError::Utf8`] with the line of the first bad byte.
 pub fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, DataError> {
+    let bytes = without_byte_order_mark(bytes);
     std::str::from_utf8(bytes).map_err(|source| {
         let line = bytes[..source.valid_up_to()].split(|byte| *byte == b'\n').count();
         DataError::Utf8 { path: path.to_path_buf(), line, source }

@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod decoder;
 mod dtype;
 mod error;
+mod files;
 pub mod gguf;
 pub mod hf;
 mod init;

@@ -15,8 +15,10 @@ mod error;
 mod measure;
 mod scale;
 mod seed;
+mod text;
 
 pub use count::{Bytes, Flops, ParamCount, TokenCount};
 pub use error::UnitsError;
 pub use measure::{BitsPerByte, NatsPerToken, Score};
 pub use seed::Seed;
+pub use text::without_byte_order_mark;

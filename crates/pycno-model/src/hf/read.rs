@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs,
     path::{Component, Path, PathBuf},
 };
 
@@ -18,7 +18,11 @@ use super::{
     masks,
     write::SaveDtype,
 };
-use crate::{Checkpoint, HostTensor, ModelError, ModelSpec, Part, TensorId, map::map};
+use crate::{
+    Checkpoint, HostTensor, ModelError, ModelSpec, Part, TensorId,
+    files::{parse_json, read_if_there, read_json, refuse_pointer},
+    map::map,
+};
 
 /// The config's file name.
 pub(crate) const CONFIG: &str = "config.json";
@@ -88,7 +92,9 @@ pub fn read(folder: &Path) -> Result<Checkpoint, ModelError> {
     let config_path = folder.join(CONFIG);
     let config: Map<String, Value> = read_json(&config_path)?;
     let spec = config::spec(&config, &config_path)?;
-    let mut checkpoint = assembled(folder, (spec, config), shards(folder)?, carried(folder)?)?;
+    let redundant = Redundant::of(config::family(&config, &config_path)?, &spec);
+    let shards = shards(folder, &redundant)?;
+    let mut checkpoint = assembled(folder, (spec, config), shards, carried(folder)?)?;
     checkpoint.masks = masks::read(folder, &checkpoint.tensors)?;
     Ok(checkpoint)
 }
@@ -109,8 +115,7 @@ pub fn from_files(
     };
     let (config, weights) = (take(CONFIG)?, take(WEIGHTS)?);
     let path = origin.join(CONFIG);
-    let config: Map<String, Value> = serde_json::from_slice(&config)
-        .map_err(|source| ModelError::Json { path: path.clone(), source })?;
+    let config: Map<String, Value> = parse_json(&path, &config)?;
     let spec = config::spec(&config, &path)?;
     let shard = Shard::parse(origin.join(WEIGHTS), Bytes::Held(weights))?;
     assembled(origin, (spec, config), vec![shard], files)
@@ -123,7 +128,7 @@ fn assembled(
     files: BTreeMap<String, Vec<u8>>,
 ) -> Result<Checkpoint, ModelError> {
     let family = config::family(&config, &folder.join(CONFIG))?;
-    drop_redundant(family, &spec, &mut shards)?;
+    drop_redundant(&Redundant::of(family, &spec), &mut shards)?;
     let dtype = SaveDtype::holding(shards.iter().flat_map(Shard::dtypes));
     for key in ["torch_dtype", "dtype"] {
         config.insert(key.to_owned(), dtype.name().into());
@@ -205,23 +210,28 @@ fn listing(folder: &Path) -> String {
     if names.is_empty() { "no files".to_owned() } else { Vec::from_iter(names).join(", ") }
 }
 
-fn shards(folder: &Path) -> Result<Vec<Shard>, ModelError> {
+fn shards(folder: &Path, redundant: &Redundant) -> Result<Vec<Shard>, ModelError> {
     let files = weights_files(folder)?;
     let shards: Vec<Shard> =
         files.iter().map(|file| Shard::open(folder.join(file))).collect::<Result<_, _>>()?;
     if !folder.join(WEIGHTS).exists() {
-        check_index(folder, &files, &shards)?;
+        check_index(folder, &files, &shards, redundant)?;
     }
     Ok(shards)
 }
 
-/// Each tensor must lie in the file the index names, and in no other.
-fn check_index(folder: &Path, files: &[String], shards: &[Shard]) -> Result<(), ModelError> {
+/// Each tensor must lie in the file the index names, and in no other; one that nobody needs may be missing.
+fn check_index(
+    folder: &Path,
+    files: &[String],
+    shards: &[Shard],
+    redundant: &Redundant,
+) -> Result<(), ModelError> {
     let index = index(folder)?;
     let path = folder.join(INDEX);
     for (file, shard) in files.iter().zip(shards) {
         for (tensor, _) in index.weight_map.iter().filter(|(_, named)| *named == file) {
-            if !shard.entries.contains_key(tensor) {
+            if !shard.entries.contains_key(tensor) && !redundant.is(tensor) {
                 let expected = format!("the tensor in {file}, as {INDEX} says");
                 return Err(ModelError::malformed(
                     &shard.path,
@@ -242,31 +252,44 @@ fn check_index(folder: &Path, files: &[String], shards: &[Shard]) -> Result<(), 
     Ok(())
 }
 
-/// Drops what the spec makes redundant: frequencies, and the head of a tied model if it is the embedding.
-fn drop_redundant(
-    family: &ModelFamily,
-    spec: &ModelSpec,
-    shards: &mut [Shard],
-) -> Result<(), ModelError> {
-    for shard in shards.iter_mut() {
-        shard.entries.retain(|name, _| !name.ends_with(FREQUENCIES));
+/// Tensors that a config makes redundant: frequencies, and the head of a tied model.
+struct Redundant {
+    /// Its head and embedding.
+    tied: Option<[String; 2]>,
+}
+
+impl Redundant {
+    fn of(family: &ModelFamily, spec: &ModelSpec) -> Self {
+        let name = |part| family.tensor(TensorId::outside(part)).unwrap_or_default();
+        Self { tied: spec.tied.then(|| [Part::Head, Part::Embedding].map(name)) }
     }
-    if !spec.tied {
-        return Ok(());
+
+    fn is(&self, name: &str) -> bool {
+        name.ends_with(FREQUENCIES) || self.tied.as_ref().is_some_and(|[head, _]| head == name)
     }
-    let [head, embedding] = [Part::Head, Part::Embedding]
-        .map(|part| family.tensor(TensorId::outside(part)).unwrap_or_default());
+}
+
+/// Drops what is redundant; the head of a tied model must be the embedding.
+fn drop_redundant(redundant: &Redundant, shards: &mut [Shard]) -> Result<(), ModelError> {
+    if let Some([head, embedding]) = &redundant.tied {
+        expect_same(head, embedding, shards)?;
+    }
+    for shard in shards {
+        shard.entries.retain(|name, _| !redundant.is(name));
+    }
+    Ok(())
+}
+
+/// Refuses two tensors that differ, if both are there.
+fn expect_same(head: &str, embedding: &str, shards: &[Shard]) -> Result<(), ModelError> {
     let bytes = |name: &str| {
         shards.iter().find_map(|shard| Some((&shard.path, shard.raw(shard.entries.get(name)?))))
     };
-    if let (Some((path, own)), Some((_, shared))) = (bytes(&head), bytes(&embedding))
+    if let (Some((path, own)), Some((_, shared))) = (bytes(head), bytes(embedding))
         && own != shared
     {
         let expected = format!("the bytes of {embedding} (tie_word_embeddings is true)");
-        return Err(ModelError::malformed(path, &head, &expected, "other values"));
-    }
-    for shard in shards {
-        shard.entries.retain(|name, _| *name != head);
+        return Err(ModelError::malformed(path, head, &expected, "other values"));
     }
     Ok(())
 }
@@ -274,6 +297,7 @@ fn drop_redundant(
 impl Shard {
     fn open(path: PathBuf) -> Result<Self, ModelError> {
         let bytes = Bytes::Mapped(map(&path)?);
+        refuse_pointer(&path, &bytes)?;
         Self::parse(path, bytes)
     }
 
@@ -311,22 +335,10 @@ fn convert<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32 + Sync) 
 }
 
 fn carried(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, ModelError> {
-    let mut files = BTreeMap::new();
-    for name in CARRIED {
-        let path = folder.join(name);
-        match fs::read(&path) {
-            Ok(content) => files.insert(name.to_owned(), content),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => return Err(ModelError::Io { action: "read", path, source }),
-        };
-    }
-    Ok(files)
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
-    let text = fs::read(path).map_err(ModelError::io("read", path))?;
-    serde_json::from_slice(&text)
-        .map_err(|source| ModelError::Json { path: path.to_owned(), source })
+    let found = CARRIED.iter().map(|name| Ok((*name, read_if_there(&folder.join(name))?)));
+    let found: Vec<_> = found.collect::<Result<_, ModelError>>()?;
+    let there = found.into_iter().filter_map(|(name, content)| Some((name.to_owned(), content?)));
+    Ok(there.collect())
 }
 
 #[cfg(test)]
@@ -426,6 +438,32 @@ mod tests {
                 "lm_head.weight: expected [10, 8]",
             ],
         );
+    }
+
+    #[test]
+    fn an_index_may_list_tensors_that_nobody_needs() {
+        let checkpoint = fixture::checkpoint(&json!({ "tie_word_embeddings": true }));
+        let written = Written::new(&checkpoint);
+        written.shard(&checkpoint);
+        let mut map = map_of(&checkpoint);
+        let file = map.values().next().unwrap().clone();
+        map.insert(HEAD.to_owned(), file.clone());
+        map.insert("model.layers.0.self_attn.rotary_emb.inv_freq".to_owned(), file.clone());
+        written.index(&map);
+        assert!(read(&written.folder).unwrap().tensors == checkpoint.tensors);
+        map.insert("model.layers.0.self_attn.q_proj.lora".to_owned(), file);
+        written.index(&map);
+        refused(&written, &["q_proj.lora", "no such tensor"]);
+    }
+
+    #[test]
+    fn what_stands_for_a_file_is_named() {
+        for name in [CONFIG, WEIGHTS, "tokenizer.json"] {
+            let written = Written::new(&fixture::checkpoint(&json!({})));
+            let pointer = "version https://git-lfs.example/spec/v1\noid sha256:0\nsize 9\n";
+            fs::write(written.folder.join(name), pointer).unwrap();
+            refused(&written, &[name, "git lfs pull"]);
+        }
     }
 
     #[test]

@@ -51,6 +51,14 @@ impl SaveDtype {
         }
     }
 
+    /// Bytes of a weight.
+    pub const fn width(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 | Self::F16 => 2,
+        }
+    }
+
     /// The narrowest type that holds values of all of these exactly.
     pub(super) fn holding(dtypes: impl Iterator<Item = FileDtype>) -> Self {
         let same = dtypes.map(Self::from).map(Some).reduce(|a, b| if a == b { a } else { None });

@@ -1,6 +1,7 @@
 //! [`Source`] from text and back.
 
 use std::{
+    ffi::OsString,
     fmt,
     path::{Component, Path, PathBuf},
     str::FromStr,
@@ -32,7 +33,27 @@ impl FromStr for Source {
                 Err(wrong(KNOWN))
             }
             _ if text.is_empty() => Err(wrong(KNOWN)),
-            _ => Ok(local(text)),
+            _ => Ok(Self::at(PathBuf::from(text))),
+        }
+    }
+}
+
+impl Source {
+    /// A place on this machine: a file if its name ends in `.gguf`, else a folder.
+    pub fn at(path: PathBuf) -> Self {
+        let gguf = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+        if gguf { Self::Gguf(path) } else { Self::Folder(path) }
+    }
+}
+
+impl TryFrom<OsString> for Source {
+    type Error = ModelError;
+
+    /// Names of files are bytes on Linux; one that is no text is a place on this machine.
+    fn try_from(written: OsString) -> Result<Self, ModelError> {
+        match written.into_string() {
+            Ok(text) => text.parse(),
+            Err(bytes) => Ok(Self::at(bytes.into())),
         }
     }
 }
@@ -68,12 +89,6 @@ impl fmt::Display for Wheel {
         write!(f, "pypi:{}=={}#{}", self.name, self.version, self.member)?;
         self.sha256.iter().try_for_each(|hex| write!(f, "@sha256:{hex}"))
     }
-}
-
-fn local(text: &str) -> Source {
-    let path = PathBuf::from(text);
-    let gguf = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
-    if gguf { Source::Gguf(path) } else { Source::Folder(path) }
 }
 
 fn hub(text: &str) -> Option<Source> {
