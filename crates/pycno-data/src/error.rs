@@ -82,19 +82,55 @@ pub enum DataError {
         /// Why not.
         source: tokenizers::Error,
     },
-    /// `tokenizer_config.json` that does not parse.
-    #[error("tokenizer_config.json: expected a JSON object")]
-    TokenizerConfig {
+    /// A library that panicked on a tokenizer or a text.
+    #[error("tokenizer cannot {action}: {panic}")]
+    TokenizerPanic {
+        /// What was tried.
+        action: &'static str,
+        /// What the library said.
+        panic: String,
+    },
+    /// A file beside `tokenizer.json` that does not parse.
+    #[error("{file}: expected a JSON object")]
+    TokenizerFile {
+        /// The file.
+        file: &'static str,
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// A key of such a file that says something else than it should.
+    #[error("{file}: {key}: expected {expected}, found {found}")]
+    TokenizerKey {
+        /// The file.
+        file: &'static str,
+        /// The key.
+        key: String,
+        /// The rule.
+        expected: &'static str,
+        /// What was found.
+        found: String,
+    },
     /// A special token that the vocabulary lacks.
-    #[error("tokenizer_config.json: {key} is {token:?}, which the vocabulary does not hold")]
+    #[error("{file}: {key} is {token:?}, which the vocabulary does not hold")]
     SpecialToken {
+        /// The file.
+        file: &'static str,
         /// `bos_token` or `eos_token`.
         key: &'static str,
         /// The token's text.
         token: String,
+    },
+    /// A token whose id in one file is not that in another.
+    #[error(
+        "token {token:?} must have the id {expected} that the files beside tokenizer.json give it, got {found:?}"
+    )]
+    AddedToken {
+        /// The token's text.
+        token: String,
+        /// Its id in those files.
+        expected: u32,
+        /// Its id in `tokenizer.json`, or the next free one.
+        found: Option<u32>,
     },
     /// Documents cannot be joined.
     #[error("packing joins documents by the end-of-sequence token, and this tokenizer names none")]

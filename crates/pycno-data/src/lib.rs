@@ -19,11 +19,14 @@
 
 pub mod batch;
 pub mod corpus;
+mod document;
 mod error;
+mod guard;
 pub mod hash;
 pub mod lab;
 pub mod manifest;
 pub mod packing;
+mod specials;
 pub mod tokenizer;
 
 pub use batch::{Batch, Batches, order};

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use pycno_units::without_byte_order_mark;
+use rayon::prelude::*;
+use serde_json::{Map, Value, json};
+use tokenizers::{AddedToken, processors::template::TemplateProcessing};
 
-use crate::{DataError, hash::sha256_hex};
+use crate::{DataError, guard::guarded, hash::sha256_hex, specials::Specials};
+
+const ENCODE: &str = "encode";
 
 /// Text to token ids and back.
 #[derive(Clone, Debug)]
@@ -30,44 +35,83 @@ impl Tokenizer {
     ///
     /// [`DataError::Tokenizer`] if the file is no tokenizer.
     pub fn from_json(json: &[u8]) -> Result<Self, DataError> {
-        let failed = |source| DataError::Tokenizer { action: "be read", source };
-        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(failed)?;
+        let action = "be read";
+        let failed = |source| DataError::Tokenizer { action, source };
+        let json = without_byte_order_mark(json);
+        let read = || tokenizers::Tokenizer::from_bytes(json);
+        let mut inner = attempt(action, read)?.map_err(failed)?;
         inner.with_truncation(None).map_err(failed)?;
         inner.with_padding(None);
         Ok(Self { inner, hash: sha256_hex(json), bos: None, eos: None })
     }
 
-    /// Reads `tokenizer.json` and, where there is one, `tokenizer_config.json` for BOS and EOS, from
-    /// the files that travel with a checkpoint.
+    /// Reads `tokenizer.json` and what the files beside it say of special tokens, from the files that travel with a
+    /// checkpoint.
     ///
     /// # Errors
     ///
-    /// [`DataError::NoTokenizer`] without `tokenizer.json`; else what is wrong with either file.
+    /// [`DataError::NoTokenizer`] without `tokenizer.json`; else what is wrong with one of the files.
     pub fn from_files(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, DataError> {
         let json = files
             .get("tokenizer.json")
             .ok_or_else(|| DataError::NoTokenizer { found: files.keys().cloned().collect() })?;
         let mut tokenizer = Self::from_json(json)?;
-        if let Some(config) = files.get("tokenizer_config.json") {
-            let config: Map<String, Value> = serde_json::from_slice(config)
-                .map_err(|source| DataError::TokenizerConfig { source })?;
-            tokenizer.bos = tokenizer.special(&config, "bos_token")?;
-            tokenizer.eos = tokenizer.special(&config, "eos_token")?;
+        let specials = Specials::read(files)?;
+        tokenizer.add(specials.added)?;
+        tokenizer.inner.set_encode_special_tokens(specials.split);
+        tokenizer.bos = tokenizer.special("bos_token", specials.bos)?;
+        tokenizer.eos = tokenizer.special("eos_token", specials.eos)?;
+        if let Some(surround) = specials.surround {
+            tokenizer.surround(surround)?;
         }
         Ok(tokenizer)
     }
 
-    /// A special token is written as text, or as an object with its text under `content`.
+    /// Adds tokens that the files beside `tokenizer.json` name, or says of known ones how they are found in a text.
+    fn add(&mut self, added: BTreeMap<u32, AddedToken>) -> Result<(), DataError> {
+        for (expected, token) in added {
+            let text = token.content.clone();
+            let add = || self.inner.add_tokens([token]);
+            attempt("be read", add)?
+                .map_err(|source| DataError::Tokenizer { action: "be read", source })?;
+            let found = self.inner.token_to_id(&text);
+            if found != Some(expected) {
+                return Err(DataError::AddedToken { token: text, expected, found });
+            }
+        }
+        Ok(())
+    }
+
     fn special(
         &self,
-        config: &Map<String, Value>,
         key: &'static str,
+        named: Option<(&'static str, String)>,
     ) -> Result<Option<Special>, DataError> {
-        let written = config.get(key).and_then(|value| value.get("content").or(Some(value)));
-        let Some(text) = written.and_then(Value::as_str) else { return Ok(None) };
-        let id = self.inner.token_to_id(text);
-        let id = id.ok_or_else(|| DataError::SpecialToken { key, token: text.to_owned() })?;
-        Ok(Some(Special { id, text: text.to_owned() }))
+        let Some((file, text)) = named else { return Ok(None) };
+        match self.inner.token_to_id(&text) {
+            Some(id) => Ok(Some(Special { id, text })),
+            None => Err(DataError::SpecialToken { file, key, token: text }),
+        }
+    }
+
+    /// Puts BOS and EOS around a text as the config says, whatever `tokenizer.json` does. A token that is asked for and
+    /// not named is not added, as in `transformers`.
+    fn surround(&mut self, [bos, eos]: [bool; 2]) -> Result<(), DataError> {
+        let bos = self.bos.clone().filter(|_| bos);
+        let eos = self.eos.clone().filter(|_| eos);
+        let wanted: Vec<u32> = bos.iter().chain(&eos).map(|special| special.id).collect();
+        // What does so already stays as it is: it may do more, such as trimming offsets.
+        if self.encode("", true)? == wanted {
+            return Ok(());
+        }
+        let processor = template(bos.as_ref(), eos.as_ref());
+        let processor: TemplateProcessing =
+            serde_json::from_value(processor).map_err(|source| DataError::Tokenizer {
+                action: "be read",
+                source: Box::new(source),
+            })?;
+        self.inner.with_post_processor(Some(processor));
+        Ok(())
     }
 
     /// Token ids of a text; `special` lets the tokenizer's post-processor add what it adds (BOS, say).
@@ -76,7 +120,8 @@ impl Tokenizer {
     ///
     /// [`DataError::Tokenizer`] if the tokenizer has no token for some of the text.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, DataError> {
-        let encoding = self.inner.encode_fast(text, special).map_err(encode_failed)?;
+        let encode = || self.inner.encode_fast(text, special);
+        let encoding = attempt(ENCODE, encode)?.map_err(encode_failed)?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -97,7 +142,8 @@ impl Tokenizer {
     /// As [`Tokenizer::encode`].
     pub fn encode_with_ends(&self, text: &str) -> Result<(Vec<u32>, Vec<usize>), DataError> {
         let special = self.adds_special_to(text);
-        let encoding = self.inner.encode(text, special).map_err(encode_failed)?;
+        let encode = || self.inner.encode(text, special);
+        let encoding = attempt(ENCODE, encode)?.map_err(encode_failed)?;
         let ends = encoding.get_offsets().iter().map(|(_, end)| *end).collect();
         Ok((encoding.get_ids().to_vec(), ends))
     }
@@ -108,9 +154,7 @@ impl Tokenizer {
     ///
     /// As [`Tokenizer::encode`].
     pub fn encode_all(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>, DataError> {
-        let encodings =
-            self.inner.encode_batch_fast(texts.to_vec(), false).map_err(encode_failed)?;
-        Ok(encodings.iter().map(|encoding| encoding.get_ids().to_vec()).collect())
+        texts.par_iter().map(|text| self.encode(text, false)).collect()
     }
 
     fn adds_special_to(&self, text: &str) -> bool {
@@ -123,9 +167,9 @@ impl Tokenizer {
     ///
     /// [`DataError::Tokenizer`] if the decoder fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
-        self.inner
-            .decode(ids, false)
-            .map_err(|source| DataError::Tokenizer { action: "decode", source })
+        let action = "decode";
+        attempt(action, || self.inner.decode(ids, false))?
+            .map_err(|source| DataError::Tokenizer { action, source })
     }
 
     /// The token before an empty context: BOS, else EOS.
@@ -154,8 +198,33 @@ impl Tokenizer {
     }
 }
 
+/// Calls the library, which panics on some files that are no tokenizers.
+fn attempt<T>(action: &'static str, call: impl FnOnce() -> T) -> Result<T, DataError> {
+    guarded(call).map_err(|panic| DataError::TokenizerPanic { action, panic })
+}
+
 fn encode_failed(source: tokenizers::Error) -> DataError {
-    DataError::Tokenizer { action: "encode", source }
+    DataError::Tokenizer { action: ENCODE, source }
+}
+
+/// A post-processor that puts tokens around a text, as `tokenizer.json` writes it.
+fn template(bos: Option<&Special>, eos: Option<&Special>) -> Value {
+    let special = |it: &Special, segment: usize| {
+        let text = &it.text;
+        json!({ "SpecialToken": { "id": text, "type_id": segment } })
+    };
+    let around = |name: &str, segment: usize| -> Vec<Value> {
+        let text = json!({ "Sequence": { "id": name, "type_id": segment } });
+        let before = bos.map(|bos| special(bos, segment));
+        before.into_iter().chain([text]).chain(eos.map(|eos| special(eos, segment))).collect()
+    };
+    let used = bos.into_iter().chain(eos).map(|Special { id, text }| {
+        let entry = json!({ "id": text, "ids": [id], "tokens": [text] });
+        (text.clone(), entry)
+    });
+    let (single, pair) = (around("A", 0), [around("A", 0), around("B", 1)].concat());
+    let used: Map<String, Value> = used.collect();
+    json!({ "single": single, "pair": pair, "special_tokens": used })
 }
 
 #[cfg(test)]
@@ -246,6 +315,47 @@ pub(crate) mod tests {
         assert_eq!(read(r#"{"bos_token": null}"#), (None, None, None));
     }
 
+    #[test]
+    fn special_tokens_may_stand_in_the_older_file() {
+        let mut files = files(&["a"], false, r#"{"eos_token": "<s>"}"#);
+        let map = br#"{"bos_token": "<s>", "eos_token": {"content": "</s>"}}"#;
+        files.insert("special_tokens_map.json".to_owned(), map.to_vec());
+        let read = Tokenizer::from_files(&files).unwrap();
+        assert_eq!((read.bos(), read.eos()), (Some(1), Some(2)), "the older file counts");
+        let config = br#"{"eos_token": "<s>", "added_tokens_decoder": {}}"#;
+        files.insert("tokenizer_config.json".to_owned(), config.to_vec());
+        let read = Tokenizer::from_files(&files).unwrap();
+        assert_eq!((read.bos(), read.eos()), (None, Some(1)), "unless the newer key is there");
+    }
+
+    #[test]
+    fn the_config_decides_what_surrounds_a_text_where_it_says_so() {
+        let ids = |adds_bos, keys: &str| {
+            let config = format!(r#"{{"bos_token": "<s>", "eos_token": "</s>"{keys}}}"#);
+            let read = Tokenizer::from_files(&files(&["a"], adds_bos, &config)).unwrap();
+            read.encode("a", true).unwrap()
+        };
+        assert_eq!(ids(true, ""), [1, 3]);
+        assert_eq!(ids(true, r#", "add_bos_token": false"#), [3]);
+        assert_eq!(ids(false, r#", "add_bos_token": true"#), [1, 3]);
+        assert_eq!(ids(true, r#", "add_eos_token": true"#), [3, 2], "both keys are decided");
+        assert_eq!(ids(false, r#", "add_bos_token": true, "add_eos_token": true"#), [1, 3, 2]);
+    }
+
+    #[test]
+    fn tokens_beside_the_vocabulary_are_found_in_a_text() {
+        let config = r#"{"added_tokens_decoder": {"4": {"content": "<new>", "special": true}}}"#;
+        let read = Tokenizer::from_files(&files(&["a"], false, config)).unwrap();
+        assert_eq!(read.encode("a<new> a", false).unwrap(), [3, 4, 3]);
+        let mut older = files(&["a"], false, "{}");
+        older.insert("added_tokens.json".to_owned(), br#"{"<new>": 4}"#.to_vec());
+        let read = Tokenizer::from_files(&older).unwrap();
+        assert_eq!(read.encode("a <new> a", false).unwrap(), [3, 4, 3]);
+        let split = r#"{"bos_token": "<s>", "split_special_tokens": true}"#;
+        let read = Tokenizer::from_files(&files(&["a"], false, split)).unwrap();
+        assert_eq!(read.encode("a <s>", false).unwrap(), [3, 1], "a word of the vocabulary, too");
+    }
+
     #[track_caller]
     fn check_refused(files: &BTreeMap<String, Vec<u8>>, message: &str) {
         let error = Tokenizer::from_files(files).unwrap_err().to_string();
@@ -257,6 +367,13 @@ pub(crate) mod tests {
         let config = BTreeMap::from([("vocab.txt".to_owned(), vec![])]);
         check_refused(&config, "found [vocab.txt]");
         check_refused(&files(&[], false, r#"{"bos_token": "<bos>"}"#), "bos_token is \"<bos>\"");
+        check_refused(
+            &files(&[], false, r#"{"add_bos_token": 1}"#),
+            "expected true or false, found 1",
+        );
+        let decoder = r#"{"added_tokens_decoder": {"9": {"content": "<new>"}}}"#;
+        check_refused(&files(&[], false, decoder), "\"<new>\" must have the id 9");
+        check_refused(&files(&[], false, r#"{"added_tokens_decoder": [1]}"#), "tokens by id");
         check_refused(&files(&[], false, "[]"), "expected a JSON object");
         let broken = BTreeMap::from([("tokenizer.json".to_owned(), b"{".to_vec())]);
         check_refused(&broken, "tokenizer cannot be read");
