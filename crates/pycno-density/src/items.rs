@@ -50,6 +50,16 @@ impl Items {
         &self.groups
     }
 
+    /// How many there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.results.len()
+    }
+
+    /// Whether all are right, or all wrong.
+    pub(crate) fn are_unanimous(&self) -> bool {
+        [0.0, 1.0].iter().any(|one| self.results.iter().all(|result| result == one))
+    }
+
     /// Score in percent: mean over strata of their means.
     pub(crate) fn percent(&self) -> f64 {
         self.mean_of_means(|group| group.iter().map(|i| self.results[*i]).sum())

@@ -53,6 +53,42 @@ impl FromStr for ParamCount {
     }
 }
 
+/// Fewer than any model has parameters, or was trained on tokens: the number was meant in another unit.
+const FEWEST: u64 = 1000;
+
+impl ParamCount {
+    /// Reads the size of a model, refusing what was meant in millions or billions, such as `6.98`.
+    ///
+    /// # Errors
+    ///
+    /// [`UnitsError::Count`], and [`UnitsError::Small`] below 1,000 or for a fraction without a suffix.
+    pub fn of_model(text: &str) -> Result<Self, UnitsError> {
+        whole(text, "parameters of a model").map(Self)
+    }
+}
+
+impl TokenCount {
+    /// Reads the tokens of a training, refusing what was meant in millions or billions, such as `300`.
+    ///
+    /// # Errors
+    ///
+    /// [`UnitsError::Count`], and [`UnitsError::Small`] below 1,000 or for a fraction.
+    pub fn of_training(text: &str) -> Result<Self, UnitsError> {
+        whole(text, "tokens of a training")?;
+        text.parse()
+    }
+}
+
+fn whole(text: &str, what: &'static str) -> Result<f64, UnitsError> {
+    let value = scale::parse(text)?;
+    // With a suffix, a fraction is what rounding left.
+    let has_suffix = !text.trim_end().ends_with(|last: char| last.is_ascii_digit() || last == '.');
+    if value >= FEWEST as f64 && (has_suffix || value.fract() == 0.0) {
+        return Ok(value);
+    }
+    Err(UnitsError::Small { text: text.to_owned(), what, fewest: FEWEST })
+}
+
 impl FromStr for TokenCount {
     type Err = UnitsError;
 
@@ -105,6 +141,19 @@ mod tests {
         check("M", None);
         check("", None);
         check("nan", None);
+    }
+
+    #[test]
+    fn counts_that_were_meant_in_billions_are_refused() {
+        for text in ["6.98", "0.019", "7", "999", "1000.5", "0.5K", "-3", "x"] {
+            assert!(ParamCount::of_model(text).is_err(), "{text}");
+        }
+        for (text, expect) in [("6.98B", 6.98e9), ("1000", 1e3), ("11k", 11e3), ("1.9e7", 1.9e7)] {
+            assert_eq!(ParamCount::of_model(text), Ok(ParamCount(expect)), "{text}");
+        }
+        assert_eq!(TokenCount::of_training("300B"), Ok(TokenCount(300_000_000_000)));
+        let error = TokenCount::of_training("300").unwrap_err().to_string();
+        assert!(error.contains("at least 1000") && error.contains("\"300\""), "{error}");
     }
 
     #[test]

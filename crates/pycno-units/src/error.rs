@@ -11,6 +11,15 @@ pub enum UnitsError {
         /// The text as written.
         text: String,
     },
+    /// A count that no model and no training has: it was meant in thousands, millions or billions.
+    Small {
+        /// The text as written.
+        text: String,
+        /// What is counted.
+        what: &'static str,
+        /// The fewest that are believed.
+        fewest: u64,
+    },
     /// A score outside 0 to 100 percent.
     Score {
         /// The value found, in percent.
@@ -24,6 +33,10 @@ impl fmt::Display for UnitsError {
             Self::Count { text } => write!(
                 f,
                 "a count is a whole number, optionally with K, M, B or T (such as 250K or 1.5M), got {text:?}"
+            ),
+            Self::Small { text, what, fewest } => write!(
+                f,
+                "{what} are a whole number, at least {fewest}, or end in K, M, B or T (such as 6.98B), got {text:?}"
             ),
             Self::Score { percent } => {
                 write!(f, "a score must lie in [0, 100] percent, got {percent}")

@@ -68,6 +68,9 @@ pub(crate) struct FitArguments {
     /// Where the ruler goes; must not exist.
     #[arg(long, value_name = "RULER.toml", requires = "spec")]
     pub(crate) out: Option<PathBuf>,
+    /// Writes the ruler even if scores hardly tell one size from another (R2 below 0.5).
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
     /// One JSON document instead of tables.
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,20 +1,18 @@
 //! Values that flags take, refused where they are read.
 
-use pycno_units::{ParamCount, TokenCount};
+use pycno_units::{ParamCount, TokenCount, UnitsError};
 use time::Date;
 
 use crate::sheet;
 
-/// A positive count of parameters, such as `6.98B`.
-pub(super) fn size(text: &str) -> Result<ParamCount, String> {
-    let size: ParamCount = text.parse().map_err(|e: pycno_units::UnitsError| e.to_string())?;
-    if size.0 > 0.0 { Ok(size) } else { Err("a size must be positive".to_owned()) }
+/// The size of a model, such as `6.98B`.
+pub(super) fn size(text: &str) -> Result<ParamCount, UnitsError> {
+    ParamCount::of_model(text)
 }
 
-/// A positive whole count of tokens, such as `1T`.
-pub(super) fn tokens(text: &str) -> Result<TokenCount, String> {
-    let tokens: TokenCount = text.parse().map_err(|e: pycno_units::UnitsError| e.to_string())?;
-    if tokens.0 > 0 { Ok(tokens) } else { Err("a token count must be positive".to_owned()) }
+/// The tokens of a training, such as `1T`.
+pub(super) fn tokens(text: &str) -> Result<TokenCount, UnitsError> {
+    TokenCount::of_training(text)
 }
 
 /// A positive finite number.
@@ -39,7 +37,7 @@ mod tests {
 
     #[test]
     fn a_size_that_is_none_is_refused() {
-        for text in ["0", "-5", "-6.98B", "nan", "inf", "", "B", "1e400"] {
+        for text in ["0", "-5", "-6.98B", "6.98", "nan", "inf", "", "B", "1e400"] {
             assert!(size(text).is_err(), "{text}");
         }
         assert_eq!(size("6.98B"), Ok(ParamCount(6.98e9)));

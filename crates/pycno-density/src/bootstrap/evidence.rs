@@ -75,22 +75,24 @@ impl Evidence {
 }
 
 impl ScoreSummary {
-    /// Standard error in percent points: given, or that of a share of right items, with two more
-    /// right and two more wrong (Agresti and Coull 1998), so that 0 of 20 is not taken for certain.
+    /// Standard error in percent points: given, or that of a share of right items.
     fn stderr(&self) -> Result<Option<f64>, DensityError> {
         let task = || self.task.clone();
         match self.error {
             ScoreError::Unknown => Ok(None),
             ScoreError::Items(0) => Err(DensityError::NoItems { task: task() }),
-            ScoreError::Items(n) => {
-                let n = n as f64;
-                let share = (self.score.share() * n + 2.0) / (n + 4.0);
-                Ok(Some(100.0 * (share * (1.0 - share) / (n + 4.0)).sqrt()))
-            }
+            ScoreError::Items(n) => Ok(Some(stderr_of(self.score.share(), n as f64))),
             ScoreError::Stderr(found) if found.is_finite() && found >= 0.0 => Ok(Some(found)),
             ScoreError::Stderr(found) => Err(DensityError::Stderr { task: task(), found }),
         }
     }
+}
+
+/// Standard error, percent points, of a share of `n` items that are right or wrong, with two more right and two more
+/// wrong (Agresti and Coull 1998), so that 0 of 20 is not taken for certain.
+fn stderr_of(share: f64, n: f64) -> f64 {
+    let share = (share * n + 2.0) / (n + 4.0);
+    100.0 * (share * (1.0 - share) / (n + 4.0)).sqrt()
 }
 
 impl Known {
@@ -123,13 +125,17 @@ impl Known {
     /// depend on the model too, as nothing is known of what they share.
     pub(crate) fn redrawn(&self, seed: Seed, (task, model): (&str, &str), draw: usize) -> f64 {
         match self {
+            // Redrawn, they would be the same every time, and the score certain.
+            Self::Items(items) if items.are_unanimous() => {
+                let percent = items.percent();
+                let stderr = stderr_of(percent / 100.0, items.len() as f64);
+                drawn((percent, Some(stderr)), seed, (task, model), draw)
+            }
             Self::Items(items) => {
                 items.redrawn(&mut generator(seed, &format!("items/{task}/{draw}")))
             }
             Self::Score { percent, stderr } => {
-                let error = stderr.and_then(|stderr| Normal::new(0.0, stderr).ok());
-                let mut rng = generator(seed, &format!("scores/{model}/{task}/{draw}"));
-                percent + error.map_or(0.0, |error| error.sample(&mut rng))
+                drawn((*percent, *stderr), seed, (task, model), draw)
             }
         }
     }
@@ -148,5 +154,57 @@ impl Known {
             Self::Items(items) => Some(items.groups()),
             Self::Score { .. } => None,
         }
+    }
+}
+
+/// A score drawn from its standard error.
+fn drawn(
+    (percent, stderr): (f64, Option<f64>),
+    seed: Seed,
+    (task, model): (&str, &str),
+    draw: usize,
+) -> f64 {
+    let error = stderr.and_then(|stderr| Normal::new(0.0, stderr).ok());
+    let mut rng = generator(seed, &format!("scores/{model}/{task}/{draw}"));
+    percent + error.map_or(0.0, |error| error.sample(&mut rng))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DirectRecipe, Recipe};
+
+    fn known(results: &[f64]) -> Known {
+        let floor = Score::from_percent(0.0).unwrap();
+        let recipe = Recipe::Direct(DirectRecipe { floor, ceiling: None, suites: Vec::new() });
+        let (name, metric) = ("quiz".to_owned(), "acc".to_owned());
+        let spec = TaskSpec { name, metric, mean_of: Vec::new(), recipe, published: None };
+        let (task, metric) = ("quiz".to_owned(), "acc".to_owned());
+        let items = ItemResults { task, metric, results: results.to_vec(), strata: None };
+        Known::new(&items.into(), &spec).unwrap()
+    }
+
+    fn draws(known: &Known, model: &str) -> Vec<f64> {
+        (0..200).map(|draw| known.redrawn(Seed(3), ("quiz", model), draw)).collect()
+    }
+
+    #[test]
+    fn none_or_all_right_of_a_few_is_not_certain() {
+        let stderr = stderr_of(0.0, 12.0);
+        assert!((stderr - 8.2680).abs() < 1e-4, "2 of 16: {stderr}");
+        for (result, percent) in [(0.0, 0.0), (1.0, 100.0)] {
+            let known = known(&[result; 12]);
+            assert_eq!(known.level(), Level::Items);
+            let found = draws(&known, "a");
+            let spread = found.iter().map(|x| (x - percent).powi(2)).sum::<f64>() / 200.0;
+            assert!((spread.sqrt() / stderr - 1.0).abs() < 0.2, "{spread}");
+            assert_ne!(found, draws(&known, "b"), "two such models share nothing");
+        }
+    }
+
+    #[test]
+    fn models_on_the_same_items_share_the_draws() {
+        let mixed = known(&[1.0, 0.0, 1.0, 1.0]);
+        assert_eq!(draws(&mixed, "a"), draws(&mixed, "b"));
     }
 }

@@ -61,6 +61,18 @@ pub struct FitCard {
     pub minima: Vec<MinimumCard>,
 }
 
+/// Share of the variance below which a law of scores says too little to read a size from.
+const LEAST_R_SQUARED: f64 = 0.5;
+
+impl FitCard {
+    /// Whether the law explains less than half of its points' variance, so that a score hardly tells one size from
+    /// another.
+    pub fn is_poor(&self) -> bool {
+        // Not a number: points without a spread.
+        self.r_squared.is_nan() || self.r_squared < LEAST_R_SQUARED
+    }
+}
+
 /// One minimum of a fit.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -205,10 +205,17 @@ impl Ruler {
     /// # Errors
     ///
     /// [`DensityError::NoTasks`], [`DensityError::UnknownTask`], [`DensityError::Duplicate`],
-    /// [`DensityError::MixedRecipes`] for tasks measured in different ways, and those of the fits.
+    /// [`DensityError::MeanOfMeans`] if one of several is itself a mean, [`DensityError::MixedRecipes`] for tasks measured in different ways, and those of the fits.
     pub fn mean_law(&self, tasks: &[&str]) -> Result<MeanLaw, DensityError> {
         let Measured { spec, law, card, .. } = self.measured(tasks)?;
         Ok(MeanLaw { spec, law, card })
+    }
+
+    /// Tasks whose law of scores explains too little to read a size from, with its R2.
+    pub fn poor_tasks(&self) -> Vec<(&str, f64)> {
+        let card = |entry: &TaskEntry| entry.card.score.clone();
+        let poor = self.file.task.iter().map(|entry| (entry.spec.name.as_str(), card(entry)));
+        poor.filter(|(_, card)| card.is_poor()).map(|(name, card)| (name, card.r_squared)).collect()
     }
 
     /// Sizes and mean scores of the reference models behind a law of one step; a law of two steps
@@ -243,6 +250,9 @@ impl Ruler {
             let points = Points::of(spec, &self.file.model, self.file.family.tokens)?;
             let (spec, card) = (spec.clone(), card.clone());
             return Ok(Measured { spec, law, points, card, other_basin });
+        }
+        if let Some(mean) = specs.iter().find(|spec| spec.is_mean()) {
+            return Err(DensityError::MeanOfMeans { task: mean.name.clone() });
         }
         let spec = mean_spec(&specs)?;
         let points = Points::of(&spec, &self.file.model, self.file.family.tokens)?;

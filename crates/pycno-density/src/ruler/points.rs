@@ -15,6 +15,9 @@ use crate::{
     score_law::ReferenceRange,
 };
 
+/// Relative difference up to which two token counts are one: what rounding to `300B` leaves.
+const TOKENS_TOLERANCE: f64 = 0.01;
+
 /// The points of one law, each with the cluster it is redrawn with.
 #[derive(Clone, Debug)]
 pub(crate) enum Points {
@@ -50,7 +53,7 @@ impl Points {
         tokens: TokenCount,
     ) -> Result<Self, DensityError> {
         match &spec.recipe {
-            Recipe::Direct(recipe) => direct(spec, recipe, models),
+            Recipe::Direct(recipe) => direct(spec, recipe, models, tokens),
             Recipe::TwoStep(recipe) => two_step(spec, recipe, models, tokens),
         }
     }
@@ -130,10 +133,14 @@ fn direct(
     spec: &TaskSpec,
     recipe: &DirectRecipe,
     models: &[ReferenceModel],
+    tokens: TokenCount,
 ) -> Result<Points, DensityError> {
     let point = |model: &ReferenceModel| {
         let percent = percent_of(spec, model)?;
         let params = model.params?;
+        if let Err(error) = expect_tokens(model, tokens) {
+            return Some(Err(error));
+        }
         Some(score(percent).map(|score| (model.cluster(), SizePoint { params, score })))
     };
     let of_suite = models.iter().filter(|model| recipe.suites.contains(&model.suite));
@@ -143,6 +150,18 @@ fn direct(
         sizes,
         limits: SizeLimits { floor: recipe.floor, ceiling: recipe.ceiling },
     })
+}
+
+/// Refuses a run of another token count: its size alone does not say its score.
+fn expect_tokens(model: &ReferenceModel, expected: TokenCount) -> Result<(), DensityError> {
+    let ratio = |found: TokenCount| found.0 as f64 / expected.0 as f64;
+    match model.tokens.filter(|found| (ratio(*found) - 1.0).abs() > TOKENS_TOLERANCE) {
+        None => Ok(()),
+        Some(found) => {
+            let run = model.name.clone();
+            Err(DensityError::OtherTokens { run, expected, found })
+        }
+    }
 }
 
 fn two_step(

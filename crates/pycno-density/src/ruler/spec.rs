@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Anchor, Constants, DensityError, FitObjective, LossForm};
 
+/// Metric of a task that is a mean over others.
+const MEAN: &str = "mean";
+
 /// What counts as the size of a model.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -161,6 +164,11 @@ impl TaskSpec {
         }
         let mean = |tasks: &Vec<String>| average(tasks.iter().map(|task| of(task)));
         average(self.mean_of.iter().map(mean))
+    }
+
+    /// Whether it is a mean over tasks, whether or not it says of which.
+    pub(crate) fn is_mean(&self) -> bool {
+        self.metric == MEAN || !self.mean_of.is_empty()
     }
 
     /// Tasks that this one averages, sorted; none for a plain task.

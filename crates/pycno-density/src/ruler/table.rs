@@ -73,12 +73,9 @@ fn model(row: &Row<'_>) -> Result<ReferenceModel, DensityError> {
         cluster: text("cluster"),
         ..ReferenceModel::default()
     };
-    let positive = |params: &ParamCount| params.0 > 0.0;
-    model.params =
-        row.parsed("params", "a positive count", |text| text.parse().ok().filter(positive))?;
-    model.tokens = row.parsed("tokens", "a positive whole count", |text| {
-        text.parse().ok().filter(|tokens: &TokenCount| tokens.0 > 0)
-    })?;
+    let expected = "a whole number, at least 1000, such as 19M or 19000000";
+    model.params = row.parsed("params", expected, |text| ParamCount::of_model(text).ok())?;
+    model.tokens = row.parsed("tokens", expected, |text| TokenCount::of_training(text).ok())?;
     for column in row.cells.keys() {
         if let Some(task) = column.strip_prefix(LOSS) {
             let loss = row.parsed(column, "a positive loss", |text| {
@@ -152,10 +149,12 @@ mod tests {
         refused("name,params\n", "column \"name\" is unknown");
         refused("params\n1\n", "column \"run\" is missing");
         refused("run,params\na,-5\n", "line 2, column \"params\"");
-        refused("run,params\na,0\n", "a positive count");
+        refused("run,params\na,0\n", "a whole number, at least 1000");
+        refused("run,params\na,6.98\n", "at least 1000");
         refused("run,params\na,5M\nb,nan\n", "line 3");
         refused("run,params\n\n\na,5M\n\nb,nan\n", "line 6");
-        refused("run,tokens\na,0\n", "a positive whole count");
+        refused("run,tokens\na,0\n", "a whole number, at least 1000");
+        refused("run,tokens\na,300\n", "at least 1000");
         refused("run,loss:x\na,0\n", "a positive loss");
         refused("run,loss:x\na,inf\n", "a positive loss");
         refused("run,score:x\na,101\n", "[0, 100] percent");

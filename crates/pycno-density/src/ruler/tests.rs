@@ -273,3 +273,45 @@ fn points_that_carry_no_law_make_no_ruler() {
     };
     unfit(level, "reference scores must differ");
 }
+
+/// A ruler on one task of four sizes, with these scores.
+fn of_scores(scores: [f64; 4], tokens: [u64; 4]) -> Result<Ruler, DensityError> {
+    let text = "[family]\nname = 'own'\nconvention = 'non-embedding'\ntokens = '300B'\nsource = 'made up'\n\
+                license = 'MIT'\n[[task]]\nname = 'quiz'\nmetric = 'acc'\n[task.recipe]\nkind = 'direct'\n\
+                floor = 25.0\nsuites = ['reference']\n";
+    let mut spec = RulerSpec::parse(text).unwrap();
+    let sizes = [19e6, 85e6, 302e6, 805e6];
+    let rows = sizes.iter().zip(scores).zip(tokens).enumerate();
+    let rows = rows.map(|(i, ((size, score), tokens))| format!("m{i},{size},{tokens},{score}\n"));
+    let table = format!("run,params,tokens,score:quiz\n{}", rows.collect::<String>());
+    spec.models = reference_models(&table).unwrap();
+    Ruler::fit(spec)
+}
+
+#[test]
+fn a_run_of_another_token_count_is_refused_in_a_law_of_size_alone() {
+    let rising = [28.2, 34.2, 48.2, 61.4];
+    let count = 300_000_000_000;
+    assert!(of_scores(rising, [count; 4]).unwrap().poor_tasks().is_empty());
+    assert!(of_scores(rising, [count, count, 299_892_736_000, count]).is_ok(), "as good as equal");
+    let error = of_scores(rising, [count, count, 2_000_000_000, count]).unwrap_err().to_string();
+    assert!(error.contains("run m2") && error.contains("2.000B tokens"), "{error}");
+}
+
+#[test]
+fn a_law_that_tells_no_sizes_apart_is_known_as_such() {
+    let ruler = of_scores([81.8, 75.8, 61.8, 50.1], [300_000_000_000; 4]).unwrap();
+    let [(task, r_squared)] = ruler.poor_tasks()[..] else { panic!("one task") };
+    assert!(task == "quiz" && r_squared < 0.5, "{r_squared}");
+    assert!(shipped().all(|ruler| ruler.poor_tasks().is_empty()));
+}
+
+#[test]
+fn a_mean_is_not_averaged_with_other_tasks() {
+    let ruler = Ruler::parse(SHIPPED[2]).unwrap();
+    for mean in ["average", "avg4"] {
+        let error = ruler.mean_law(&["mmlu", mean]).unwrap_err();
+        assert!(matches!(error, DensityError::MeanOfMeans { task } if task == mean));
+        assert!(ruler.mean_law(&[mean]).is_ok());
+    }
+}

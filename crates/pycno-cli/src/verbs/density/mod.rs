@@ -47,7 +47,7 @@ pub(crate) fn density(arguments: &DensityArguments) -> anyhow::Result<()> {
         parts.push(sizes::readable(&weighing, &found) + &sizes::missing_note(&sizes));
     }
     parts.push(footer(&balance, &[&weighing]));
-    show(&parts.join("\n"));
+    show(&parts.join("\n"))?;
     Ok(())
 }
 
@@ -126,6 +126,12 @@ fn footer(balance: &Balance, weighings: &[&Weighing]) -> String {
             if balance.basin == Basin::Other { "chosen" } else { "other" },
         ));
     }
+    let read = |task: &&(&str, f64)| readings().any(|reading| reading.of == task.0);
+    lines.extend(balance.ruler.poor_tasks().iter().filter(read).map(|(task, r_squared)| {
+        format!(
+            "The law of {task} does not fit (R2 {r_squared:.2}): sizes read from it mean little."
+        )
+    }));
     let notes: std::collections::BTreeSet<&str> =
         weighings.iter().filter_map(|weighing| weighing.note.as_deref()).collect();
     lines.extend(notes.into_iter().map(|note| format!("No overall row: {note}.")));

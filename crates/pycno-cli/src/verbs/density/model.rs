@@ -92,8 +92,8 @@ fn check_head(sheet: &Sheet, ruler: &Ruler) -> anyhow::Result<()> {
 
 fn model(row: &Row<'_>, ruler: &Ruler) -> anyhow::Result<Model> {
     let name = row.text("model").ok_or_else(|| row.error("model", "a name"))?.to_owned();
-    let size = |text: &str| text.parse().ok().filter(|size: &ParamCount| size.0 > 0.0);
-    let expected = "a positive count such as 6.98B";
+    let size = |text: &str| ParamCount::of_model(text).ok();
+    let expected = "a whole number of parameters, at least 1000, such as 6.98B";
     let params = row.required("params", expected, size)?;
     let total = row.parsed("total", expected, size)?;
     let sizes = Sizes {

@@ -65,7 +65,7 @@ pub(super) fn density(
     let mut text = readable(&weighed) + "\n" + &footer(balance, &all);
     text += &ratios(&weighed);
     text += &written.unwrap_or_default();
-    show(&text);
+    show(&text)?;
     Ok(())
 }
 

@@ -31,6 +31,7 @@ fn make(arguments: &FitArguments, spec: &Path) -> anyhow::Result<()> {
     }
     let ruler = fitted(Path::new(&arguments.from), spec)?;
     if let Some(out) = &arguments.out {
+        expect_tells_apart(&ruler, arguments.force)?;
         let made = spec.display();
         let text = format!(
             "# Made by pycno ruler fit from {made}, which says what is in it and how.\n\n{}",
@@ -51,7 +52,20 @@ fn make(arguments: &FitArguments, spec: &Path) -> anyhow::Result<()> {
     let tasks = tasks.collect::<anyhow::Result<Vec<_>>>()?.join("\n");
     let written =
         arguments.out.as_ref().map_or_else(String::new, |out| format!("\n{}\n", out.display()));
-    show(&format!("{}\n{tasks}{written}", shown::head(&ruler)));
+    show(&format!("{}\n{tasks}{written}", shown::head(&ruler)))?;
+    Ok(())
+}
+
+/// Refuses a ruler by which a score hardly tells one size from another.
+fn expect_tells_apart(ruler: &Ruler, force: bool) -> anyhow::Result<()> {
+    let poor = ruler.poor_tasks();
+    let poor: Vec<String> =
+        poor.into_iter().map(|(task, r_squared)| format!("{task} (R2 {r_squared:.2})")).collect();
+    ensure!(
+        force || poor.is_empty(),
+        "scores hardly tell one size from another on {}; --force writes the ruler all the same",
+        poor.join(", "),
+    );
     Ok(())
 }
 
@@ -92,7 +106,7 @@ fn again(arguments: &FitArguments) -> anyhow::Result<()> {
             "tasks": found.iter().map(document).collect::<Vec<_>>(),
         }));
     }
-    show(&readable(&file, &refit, &found));
+    show(&readable(&file, &refit, &found))?;
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub(super) fn list(arguments: &ListArguments) -> anyhow::Result<()> {
     let mut rows = vec![table::row(["ruler", "D0", "laws", "tasks", "license", "hash"])];
     rows.extend(rulers.iter().map(row));
     let details: Vec<String> = rulers.iter().map(details).collect();
-    show(&format!("{}\n{}", table::layout(&rows), details.join("\n")));
+    show(&format!("{}\n{}", table::layout(&rows), details.join("\n")))?;
     Ok(())
 }
 

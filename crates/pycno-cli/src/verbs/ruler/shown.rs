@@ -25,7 +25,7 @@ pub(super) fn show(arguments: &ShowArguments) -> anyhow::Result<()> {
     }
     let tasks =
         names.iter().map(|name| readable(&ruler, name)).collect::<anyhow::Result<Vec<_>>>()?;
-    verbs::show(&format!("{}\n{}", head(&ruler), tasks.join("\n")));
+    verbs::show(&format!("{}\n{}", head(&ruler), tasks.join("\n")))?;
     Ok(())
 }
 
