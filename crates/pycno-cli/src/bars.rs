@@ -1,7 +1,7 @@
 //! Progress bars on the terminal; silent where there is none.
 
 use std::{
-    io::IsTerminal,
+    io::{IsTerminal, Write as _},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -28,10 +28,9 @@ impl Bars {
     }
 
     /// One line a stage stays on the terminal.
-    #[expect(clippy::print_stderr, reason = "progress goes to stderr")]
     fn line(&self, text: &str) {
         if self.terminal {
-            eprintln!("{text}");
+            let _unseen = writeln!(std::io::stderr(), "{text}");
         }
     }
 }

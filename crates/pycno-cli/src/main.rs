@@ -9,17 +9,38 @@ mod table;
 mod verbs;
 mod words;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
-use crate::args::{Arguments, Verb};
+use crate::{
+    args::{Arguments, Verb},
+    verbs::NotShown,
+};
 
 fn main() -> ExitCode {
     pycno_kernels::memory::keep_freed();
-    let Err(error) = run(Arguments::parse().verb) else { return ExitCode::SUCCESS };
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => return answered(&answer),
+    };
+    let Err(error) = run(arguments.verb) else { return ExitCode::SUCCESS };
+    if error.downcast_ref().is_some_and(NotShown::is_closed_pipe) {
+        return ExitCode::SUCCESS;
+    }
     complain(&error);
     ExitCode::FAILURE
+}
+
+/// Shows help, the version, or what is wrong with the arguments.
+fn answered(answer: &clap::Error) -> ExitCode {
+    match answer.print() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
+    }
 }
 
 fn run(verb: Verb) -> anyhow::Result<()> {
@@ -35,27 +56,18 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Cost(arguments) => verbs::cost::cost(&arguments),
         Verb::Advise(verb) => verbs::advise::advise(&verb),
         Verb::Report(arguments) => verbs::report::report(&arguments),
-        Verb::Ls => {
-            verbs::shipped::ls();
-            Ok(())
-        }
-        Verb::Methods => {
-            verbs::methods::methods();
-            Ok(())
-        }
-        Verb::Families => {
-            verbs::families::families();
-            Ok(())
-        }
+        Verb::Ls => verbs::shipped::ls(),
+        Verb::Methods => verbs::methods::methods(),
+        Verb::Families => verbs::families::families(),
         Verb::Cp(arguments) => verbs::shipped::cp(&arguments),
         Verb::Doctor(arguments) => verbs::doctor::doctor(&arguments),
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the one place errors are printed")]
+/// Says what went wrong; the one place errors are printed. If nobody hears it, the exit code still tells.
 fn complain(error: &anyhow::Error) {
-    eprintln!("error: {error}");
-    for cause in error.chain().skip(1) {
-        eprintln!("cause: {}", cause.to_string().trim_end());
-    }
+    let causes =
+        error.chain().skip(1).map(|cause| format!("cause: {}\n", cause.to_string().trim_end()));
+    let text = format!("error: {error}\n{}", causes.collect::<String>());
+    let _unheard = io::stderr().write_all(text.as_bytes());
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use pycno_distill::ObjectiveConfig;
-use pycno_model::{ComputeDtype, ModelError, source::Source};
+use pycno_model::{ComputeDtype, ModelError, hf::SaveDtype, source::Source};
 use pycno_prune::PruneConfig;
 use pycno_train::TrainConfig;
 use pycno_units::Seed;
@@ -175,20 +175,10 @@ pub struct ComputeSection {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportSection {
-    /// Type of the weights in student folders; what is exported is what is weighed.
-    #[serde(default)]
-    pub dtype: ExportDtype,
-}
-
-/// Types students are stored in.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ExportDtype {
-    /// 32-bit floats: exactly what was computed.
-    #[default]
-    F32,
-    /// Brain floats: half the size, rounded.
-    Bf16,
+    /// Type of the weights in student folders, `f32`, `bf16` or `f16`; what is exported is what is weighed. Absent: the
+    /// teacher's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<SaveDtype>,
 }
 
 /// `[[student]]`

@@ -152,6 +152,18 @@ pub enum StudyError {
         /// Why.
         source: Box<pycno_eval::EvalError>,
     },
+    /// Sequences beyond the positions that a model was made for.
+    #[error(
+        "{what} must be at most {max}, the positions of the model (max_position_embeddings), got {length}"
+    )]
+    TooLong {
+        /// The setting.
+        what: &'static str,
+        /// Positions of the model.
+        max: usize,
+        /// Tokens per sequence.
+        length: usize,
+    },
     /// Training failed.
     #[error("training {student}")]
     Train {

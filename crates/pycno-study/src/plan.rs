@@ -6,7 +6,7 @@ use pycno_units::Flops;
 
 use crate::{
     Environment, StudyError, StudyFile, config::StudentConfig, pruning::Pruning, resolve::Study,
-    steps,
+    steps, texts::expect_fits,
 };
 
 /// A model as it will be.
@@ -39,6 +39,11 @@ pub fn plan(file: &StudyFile, environment: &Environment) -> Result<Vec<PlannedMo
 
 /// The models of a study in its order, teacher first.
 pub(crate) fn planned(study: &Study, teacher: &ModelSpec) -> Result<Vec<PlannedModel>, StudyError> {
+    let data = &study.config.data;
+    expect_fits("data.calibration.length", data.calibration.length, teacher)?;
+    if let Some(train) = &data.train {
+        expect_fits("data.train.length", train.length, teacher)?;
+    }
     let mut shapes = vec![("teacher", teacher.clone())];
     let source = study.config.teacher.checkpoint.to_string();
     let loaded = vec![ModelStep::Loaded { source }];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pycno_density::{ScoreLaw, SizePoint};
 use pycno_eval::TaskOutcome;
-use pycno_model::Checkpoint;
+use pycno_model::{Checkpoint, hf::SaveDtype};
 use pycno_record::{
     FORMAT, ModelRecord, ModelSizes, Record, RulerCurve, RulerUse, StudyHead, TaskScore, Weighing,
 };
@@ -12,7 +12,6 @@ use pycno_units::{Bytes, ParamCount};
 
 use crate::{
     DeviceName, StudyError,
-    config::ExportDtype,
     model::Model,
     provenance::provenance,
     resolve::Study,
@@ -32,8 +31,7 @@ pub(crate) fn record(
     outcomes: &[Vec<TaskOutcome>],
     (device, command): (DeviceName, &str),
 ) -> Result<Record, StudyError> {
-    let sizes: Vec<ModelSizes> =
-        models.iter().map(|model| sizes(study, model)).collect::<Result<_, _>>()?;
+    let sizes: Vec<ModelSizes> = models.iter().map(sizes).collect::<Result<_, _>>()?;
     let scored: Vec<Scored<'_>> = models
         .iter()
         .zip(&sizes)
@@ -83,19 +81,15 @@ fn entry(
     }
 }
 
-fn sizes(study: &Study, model: &Model) -> Result<ModelSizes, StudyError> {
+fn sizes(model: &Model) -> Result<ModelSizes, StudyError> {
     let checkpoint = model.checkpoint()?;
     let counts = checkpoint.param_counts();
-    let width = match study.config.export.dtype {
-        ExportDtype::F32 => 4,
-        ExportDtype::Bf16 => 2,
-    };
     Ok(ModelSizes {
         total: counts.total,
         non_embedding: counts.non_embedding,
         non_zero: ParamCount(checkpoint.non_zero() as f64),
         n_layers: checkpoint.spec.layers.len(),
-        bytes: Bytes(stored(&checkpoint) * width),
+        bytes: Bytes(stored(&checkpoint) * SaveDtype::of(&checkpoint).width()),
     })
 }
 

@@ -59,7 +59,7 @@ impl Study {
         let source = match &self.config.teacher.checkpoint {
             CheckpointSource::Data(path) => {
                 let folder = self.environment.data_folder(&format!("data:{path}"))?;
-                folder.join(path).display().to_string().parse()?
+                Source::at(folder.join(path))
             }
             CheckpointSource::Elsewhere(Source::Folder(path)) => {
                 Source::Folder(self.folder.join(path))

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use pycno_data::Tokenizer;
+use pycno_model::hf::SaveDtype;
 use pycno_prune::fingerprint;
 use pycno_record::{EventLog, ModelRole, ModelStep, Record};
 
@@ -57,6 +58,7 @@ pub fn run(
         store: &store,
         device: run.environment.device.open()?,
         dtype,
+        export: study.config.export.dtype.unwrap_or_else(|| SaveDtype::of(&checkpoint)),
         numerics: Numerics::of(run.environment.device, dtype),
         watch,
         events: EventLog::open(&run.root.join("events.jsonl"))?,

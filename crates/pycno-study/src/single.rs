@@ -17,8 +17,13 @@ use pycno_record::{TaskScore, atomic};
 use pycno_units::Seed;
 
 use crate::{
-    Environment, StudyError, Watcher, config::PruneSection, files::write_json, pruning::Pruning,
-    scores, shipped, statistics, watcher::batches,
+    Environment, StudyError, Watcher,
+    config::{PruneSection, SEQUENCE_LENGTH},
+    files::write_json,
+    pruning::Pruning,
+    scores, shipped, statistics,
+    texts::expect_fits,
+    watcher::batches,
 };
 
 /// What to prune, how, and where it goes.
@@ -32,8 +37,10 @@ pub struct PruneRequest {
     pub calibration: Option<PathBuf>,
     /// Sequences to measure on.
     pub sequences: usize,
-    /// Tokens per sequence.
-    pub length: usize,
+    /// Tokens per sequence; `None` for [`SEQUENCE_LENGTH`], or the model's positions if these are fewer.
+    pub length: Option<usize>,
+    /// Type of the student's weights; `None` for the teacher's.
+    pub dtype: Option<SaveDtype>,
     /// Folder of the student; must not exist.
     pub out: PathBuf,
 }
@@ -76,7 +83,8 @@ pub fn prune(
         .carry_out(&checkpoint, &mut calibration)
         .map_err(|source| StudyError::Prune { student: request.student(), source })?;
     let aside = atomic::aside(&request.out);
-    hf::write(&student, &aside, SaveDtype::F32)?;
+    let dtype = request.dtype.unwrap_or_else(|| SaveDtype::of(&checkpoint));
+    hf::write(&student, &aside, dtype)?;
     atomic::write_file(&aside.join("plan.json"), plan.to_json().as_bytes())?;
     atomic::publish_dir(&aside, &request.out)?;
     let sizes = plan.sizes(&checkpoint.spec);
@@ -112,8 +120,11 @@ impl TextCalibration<'_> {
             .calibration
             .as_ref()
             .ok_or(StudyError::NoCalibration { criterion: decided_by })?;
+        let most = checkpoint.spec.max_positions;
+        let length = request.length.unwrap_or(SEQUENCE_LENGTH.min(most));
+        expect_fits("--length", length, &checkpoint.spec)?;
         let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
-        let packed = pack(&corpus::read(text)?, &tokenizer, request.length)?;
+        let packed = pack(&corpus::read(text)?, &tokenizer, length)?;
         let slice = Slice { offset_sequences: 0, sequences: request.sequences };
         let calibration = packed.slice(Role::Calibration, slice)?;
         let decoder = Decoder::new(checkpoint, &environment.device.open()?)?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use burn::tensor::Device;
-use pycno_model::ComputeDtype;
+use pycno_model::{ComputeDtype, hf::SaveDtype};
 use pycno_record::{Event, EventLog};
 
 use crate::{
@@ -17,6 +17,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) store: &'a Store,
     pub(crate) device: Device,
     pub(crate) dtype: ComputeDtype,
+    /// Type of the weights in student folders.
+    pub(crate) export: SaveDtype,
     pub(crate) numerics: Numerics,
     pub(crate) watch: &'a mut dyn Watcher,
     pub(crate) events: EventLog,

@@ -12,7 +12,7 @@ use pycno_record::{ModelRole, ModelStep, atomic};
 
 use crate::{
     StageKey, StageKind, StudyError,
-    config::{ExportDtype, FromScratchConfig, StudentConfig},
+    config::{FromScratchConfig, StudentConfig},
     model::{Model, Weights},
     pruning::Pruning,
     resolve::Study,
@@ -46,7 +46,7 @@ pub(crate) fn make(
         ..parent
     };
     if let Some(pruning) = study.prunings.get(&student.name) {
-        made = pruned(stage, study, texts, made, pruning)?;
+        made = pruned(stage, texts, made, pruning)?;
     }
     if let Some(config) = &student.recover {
         made = trained(stage, study, texts, made, (config, &models[0]))?;
@@ -82,14 +82,13 @@ fn parent<'a>(student: &StudentConfig, models: &'a [Model]) -> &'a Model {
 
 fn pruned(
     stage: &mut Stage<'_>,
-    study: &Study,
     texts: &Texts,
     from: Model,
     pruning: &Pruning,
 ) -> Result<Model, StudyError> {
     let failed = |source| StudyError::Prune { student: from.name.clone(), source };
     let label = format!("{}-prune", from.name);
-    let export = study.config.export.dtype;
+    let export = stage.export;
     let measured_by = match pruning.needs() {
         Needs::Nothing => None,
         Needs::Statistics => Some(statistics::key(stage, &from, &texts.calibration)?),
@@ -118,9 +117,9 @@ pub(crate) fn publish(
     claim: Claim<'_>,
     prepared: &Path,
     student: &Checkpoint,
-    dtype: ExportDtype,
+    dtype: SaveDtype,
 ) -> Result<PathBuf, StudyError> {
-    hf::write(student, &prepared.join(MODEL), save_dtype(dtype))?;
+    hf::write(student, &prepared.join(MODEL), dtype)?;
     claim.publish(prepared)
 }
 
@@ -131,11 +130,4 @@ pub(crate) fn finished(from: Model, folder: &Path, step: ModelStep) -> Result<Mo
     let mut steps = from.steps;
     steps.push(step);
     Ok(Model { hash, steps, weights: Weights::Folder(weights), ..from })
-}
-
-pub(crate) const fn save_dtype(dtype: ExportDtype) -> SaveDtype {
-    match dtype {
-        ExportDtype::F32 => SaveDtype::F32,
-        ExportDtype::Bf16 => SaveDtype::Bf16,
-    }
 }

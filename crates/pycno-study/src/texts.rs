@@ -2,6 +2,7 @@
 
 use pycno_data::{Packed, Role, Shard, Slice, Tokenizer, disjoint, pack};
 use pycno_eval::{Selection, TaskItems, TaskKind, request};
+use pycno_model::ModelSpec;
 use pycno_record::DataUse;
 
 use crate::{StudyError, resolve::Study};
@@ -42,6 +43,16 @@ pub(crate) fn read(
     check_encodes(&tasks, &tokenizer, max_positions)?;
     let uses = uses(study, &calibration, train.as_ref(), &tasks);
     Ok(Texts { tokenizer, calibration, train, tasks, uses })
+}
+
+/// Refuses sequences that are longer than the model has positions: what it does there means nothing.
+pub(crate) fn expect_fits(
+    what: &'static str,
+    length: usize,
+    spec: &ModelSpec,
+) -> Result<(), StudyError> {
+    let max = spec.max_positions;
+    if length > max { Err(StudyError::TooLong { what, max, length }) } else { Ok(()) }
 }
 
 fn packed(

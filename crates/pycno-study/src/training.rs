@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use pycno_data::Shard;
 use pycno_distill::{Divergence, HeadPair, ObjectiveConfig};
-use pycno_model::{Checkpoint, Decoder};
+use pycno_model::{Checkpoint, Decoder, hf::SaveDtype};
 use pycno_record::{TrainingCurve, TrainingStep};
 use pycno_train::{
     Gradients, LanguageModel, Objective, StepEvent, StudentOutputs, TrainContext, TrainError,
@@ -15,7 +15,7 @@ use pycno_units::{Seed, TokenCount};
 
 use crate::{
     Numerics, StageKey, StageKind, StudyError,
-    config::{ExportDtype, RecoverConfig},
+    config::RecoverConfig,
     family,
     files::{read_json, write_json},
     model::Model,
@@ -51,7 +51,7 @@ pub(crate) fn trained(
     })?;
     let label = format!("{}-recover", from.name);
     let seed = study.config.study.seed.split(&from.name).split("recover");
-    let dtype = study.config.export.dtype;
+    let dtype = stage.export;
     let job = Job { label, seed, from: &from, teacher, config, shard };
     let key = job.key(dtype, &stage.numerics)?;
     let folder = stage.obtain(&job.label, &key, |stage, claim| {
@@ -69,7 +69,7 @@ pub(crate) fn trained(
 
 impl Job<'_> {
     /// What the trained student depends on; the teacher only if it guides.
-    fn key(&self, dtype: ExportDtype, numerics: &Numerics) -> Result<StageKey, StudyError> {
+    fn key(&self, dtype: SaveDtype, numerics: &Numerics) -> Result<StageKey, StudyError> {
         let objective = &self.config.objective;
         let settings = (objective, &self.config.training, dtype, self.seed);
         let mut inputs = vec![("weights", &*self.from.hash), ("text", &*self.shard.manifest.hash)];

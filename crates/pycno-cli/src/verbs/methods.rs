@@ -23,18 +23,18 @@ prune = { plan = \"STUDENT/plan.json\" }
 With options: criterion = { name = \"random\", seed = 3 }.
 ";
 
-pub(crate) fn methods() {
+pub(crate) fn methods() -> anyhow::Result<()> {
     let head = ["criterion", "structure", "allocation", "needs", "options"];
     let rows = Criterion::ALL.iter().flat_map(|criterion| of_criterion(criterion.method()));
-    show(&under(head, rows));
-    show("\n");
+    show(&under(head, rows))?;
+    show("\n")?;
     let head = ["criterion", "importance; where it comes from"];
     let rows = Criterion::ALL.iter().flat_map(|criterion| {
         let method = criterion.method();
         [row([method.name, method.rates_by]), row(["", method.paper])]
     });
-    show(&under(head, rows));
-    show(WORDS);
+    show(&under(head, rows))?;
+    Ok(show(WORDS)?)
 }
 
 /// A line per structure; what all of them share stands in the first.

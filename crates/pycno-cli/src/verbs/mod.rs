@@ -1,6 +1,9 @@
 //! One file or folder per verb.
 
-use std::path::Path;
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
 
 use anyhow::ensure;
 use serde_json::Value;
@@ -21,16 +24,29 @@ pub(crate) mod shipped;
 pub(crate) mod train;
 pub(crate) mod trend;
 
-/// Prints what the user asked for.
-#[expect(clippy::print_stdout, reason = "the one place results are printed")]
-pub(crate) fn show(text: &str) {
-    print!("{text}");
+/// What was asked for could not be written to standard output.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+pub(crate) struct NotShown {
+    source: io::Error,
+}
+
+impl NotShown {
+    /// Whether the program that reads our output went away, having seen what it wanted.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        self.source.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
+/// Prints what the user asked for; the one place results are printed.
+pub(crate) fn show(text: &str) -> Result<(), NotShown> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|source| NotShown { source })
 }
 
 /// Prints one JSON document.
 pub(crate) fn show_json(document: &Value) -> anyhow::Result<()> {
-    show(&format!("{}\n", serde_json::to_string_pretty(document)?));
-    Ok(())
+    Ok(show(&format!("{}\n", serde_json::to_string_pretty(document)?))?)
 }
 
 /// What a plan or forecast takes for granted, to print below it.

@@ -19,7 +19,7 @@ pub(crate) fn plan(arguments: &StudyArguments) -> anyhow::Result<()> {
         table::layout(&rows),
         file.config.ruler.name,
         file.config.ruler.tasks.join(", "),
-    ));
+    ))?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ pub(crate) fn prune(arguments: &PruneArguments) -> anyhow::Result<()> {
         calibration: arguments.calibration.clone(),
         sequences: arguments.sequences,
         length: arguments.length,
+        dtype: arguments.dtype,
         out: arguments.out.clone(),
     };
     environment::use_threads(arguments.places.threads)?;
@@ -25,9 +26,9 @@ pub(crate) fn prune(arguments: &PruneArguments) -> anyhow::Result<()> {
         after.non_embedding,
         before.total,
         after.total,
-    ));
+    ))?;
     if removed > 0 {
-        show(&format!("{removed} of them are zero now, as pycno/masks.safetensors says\n"));
+        show(&format!("{removed} of them are zero now, as pycno/masks.safetensors says\n"))?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> anyhow::Result<()> {
     let folder = arguments.out.as_deref().or_else(|| path.parent()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let written = write(&record, folder)?;
-    show(&format!("{}\n", written.display()));
+    show(&format!("{}\n", written.display()))?;
     Ok(())
 }
 

@@ -20,12 +20,12 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let record = pycno_study::run(&file, &run, &mut Bars::new())
         .with_context(|| format!("study {}", given.study.display()))?;
     let written = report::write(&record, &root)?;
-    show(&summary(&record));
+    show(&summary(&record))?;
     show(&format!(
         "\nreport  {}\nrecord  {}\n",
         written.display(),
         root.join("record.json").display()
-    ));
+    ))?;
     Ok(())
 }
 

@@ -7,9 +7,9 @@ use pycno_study::shipped::{self, Shipped};
 use super::{refuse_existing, show};
 use crate::{args::CpArguments, table};
 
-pub(crate) fn ls() {
+pub(crate) fn ls() -> anyhow::Result<()> {
     let rows = shipped::list().into_iter().map(|(kind, name)| vec![kind.to_owned(), name]);
-    show(&table::under(["kind", "name"], rows));
+    Ok(show(&table::under(["kind", "name"], rows))?)
 }
 
 pub(crate) fn cp(arguments: &CpArguments) -> anyhow::Result<()> {
@@ -30,6 +30,6 @@ pub(crate) fn cp(arguments: &CpArguments) -> anyhow::Result<()> {
             atomic::publish_dir(&aside, to)?;
         }
     }
-    show(&format!("{name} -> {}\n", to.display()));
+    show(&format!("{name} -> {}\n", to.display()))?;
     Ok(())
 }

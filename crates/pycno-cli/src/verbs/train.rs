@@ -23,8 +23,8 @@ pub(crate) fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
     let jobs = arguments.jobs.unwrap_or(threads);
     let trained = train_family(&file, &run, jobs, &mut Bars::new())
         .with_context(|| format!("family {}", arguments.family.display()))?;
-    show(&readable(&trained));
-    show(&format!("\ntable   {}\n", root.join("runs.csv").display()));
+    show(&readable(&trained))?;
+    show(&format!("\ntable   {}\n", root.join("runs.csv").display()))?;
     Ok(())
 }
 

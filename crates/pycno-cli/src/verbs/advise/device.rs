@@ -56,7 +56,7 @@ pub(super) fn device(arguments: &DeviceArguments) -> anyhow::Result<()> {
     let rows = [table::row([&title, "estimate", "95 % interval", "note"]), effective.row()];
     let shown: Vec<&Amount> = effective.found.iter().collect();
     let footer = law.footer(&shown, &assumed);
-    show(&format!("{}{forecasts}{footer}", table::layout(&rows)));
+    show(&format!("{}{forecasts}{footer}", table::layout(&rows)))?;
     Ok(())
 }
 

@@ -33,7 +33,7 @@ pub(super) fn score(arguments: &TargetArguments) -> anyhow::Result<()> {
     }
     let shown: Vec<&Amount> = quantities.iter().filter_map(|one| one.found.as_ref().ok()).collect();
     let footer = law.footer(&shown, &TARGET_ASSUMPTIONS);
-    show(&format!("{}{footer}", readable(&quantities, law.name(), target)));
+    show(&format!("{}{footer}", readable(&quantities, law.name(), target)))?;
     Ok(())
 }
 

@@ -47,7 +47,7 @@ pub(super) fn student(arguments: &StudentArguments) -> anyhow::Result<()> {
         Ok(bars) => (bars.readable(arguments, teacher, law.name()), bars.shown()),
         Err(nothing) => (none(teacher, nothing), Vec::new()),
     };
-    show(&format!("{text}{}", law.footer(&shown, &STUDENT_ASSUMPTIONS)));
+    show(&format!("{text}{}", law.footer(&shown, &STUDENT_ASSUMPTIONS)))?;
     Ok(())
 }
 

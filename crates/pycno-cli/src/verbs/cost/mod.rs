@@ -32,6 +32,6 @@ pub(crate) fn cost(arguments: &CostArguments) -> anyhow::Result<()> {
     parts.extend(window.as_ref().map(|one| {
         window::readable(one, arguments.trend.is_some()) + &assumed(&BREAK_EVEN_ASSUMPTIONS)
     }));
-    show(&parts.join("\n"));
+    show(&parts.join("\n"))?;
     Ok(())
 }

@@ -50,7 +50,7 @@ pub(crate) fn trend(arguments: &TrendArguments) -> anyhow::Result<()> {
     if arguments.json {
         return show_json(&document(arguments, &found));
     }
-    show(&readable(arguments, &found));
+    show(&readable(arguments, &found))?;
     Ok(())
 }
 
