@@ -1,6 +1,7 @@
 //! Helpers shared by the outer tests.
 #![forbid(unsafe_code)]
 
+pub mod damage;
 pub mod logits;
 pub mod world;
 
