@@ -7,7 +7,8 @@
 #     benches/device.sh                    both
 #
 # Copy the checkout with target/device to a machine without a registry. OUT names a folder that gets a copy of the
-# tables and of criterion's files. Ends with 1 if a test or a bench failed.
+# tables and of criterion's files. TIMES=4 gives every part four times its seconds: a software GPU on two cores needs
+# that. Ends with 1 if a test or a bench failed or was cut off.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 built="target/device"
@@ -26,16 +27,24 @@ build() {
     ls -l "$built"
 }
 
+# Runs a command for so many seconds at most, and says so if that was too short.
+limited() {
+    local seconds="$(($1 * ${TIMES:-1}))" ended=0
+    timeout "$seconds" "${@:2}" || ended="$?"
+    if [ "$ended" = 124 ]; then echo "CUT OFF after $seconds s, TIMES=4 allows more: ${*:2}"; fi
+    return "$ended"
+}
+
 run() {
     local failed=0 criterion
     criterion="$(mktemp -d)"
     echo "== tests/gpu"
-    PYCNO_REQUIRE_GPU=1 CUBECL_AUTOTUNE_LEVEL=minimal timeout 120 "$built/gpu" || failed=1
+    PYCNO_REQUIRE_GPU=1 CUBECL_AUTOTUNE_LEVEL=minimal limited 120 "$built/gpu" || failed=1
     echo "== --bench device"
-    CRITERION_HOME="$criterion" timeout 270 "$built/device" --bench || failed=1
+    CRITERION_HOME="$criterion" limited 270 "$built/device" --bench || failed=1
     echo "== PyTorch"
     if python3 -c 'import torch, transformers' 2> /dev/null; then
-        timeout 80 python3 benches/peers/torch_device.py benches/runs || failed=1
+        limited 80 python3 benches/peers/torch_device.py benches/runs || failed=1
     else
         echo "NOT RUN: no Python with torch and transformers here"
     fi
@@ -51,5 +60,5 @@ case "${1:-both}" in
     build) build "${2:-wgpu}" ;;
     run) run ;;
     both) build wgpu && run ;;
-    *) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
