@@ -121,3 +121,24 @@ fn a_run_cannot_be_its_own_store() {
     assert!(message.contains("is the store"), "{message}");
     assert!(!folder.exists());
 }
+
+#[test]
+fn a_finished_stage_that_was_altered_is_not_taken_for_a_result() {
+    let world = World::new();
+    let (study, store) = (world.study(STUDY), world.path().join("store"));
+    let run = world.path().join("run");
+    succeeded(&run_in(&world, &study, &run, &store));
+    let (before, stage) = (record(&run), crate::shell::stage(&run, "depth-2-prune"));
+    let weights = stage.join("model/model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+
+    let output = run_in(&world, &study, &run, &store);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("model.safetensors") && said.contains("delete"), "{said}");
+    std::fs::remove_dir_all(&stage).unwrap();
+    succeeded(&run_in(&world, &study, &run, &store));
+    assert_eq!(record(&run), before);
+}

@@ -6,6 +6,14 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StudyError {
+    /// A file of a finished stage that is not what the stage left.
+    #[error("{} is not what was computed: it changed or went since; delete {} and run again", path.display(), stage.display())]
+    Altered {
+        /// The file.
+        path: PathBuf,
+        /// The folder of the stage.
+        stage: PathBuf,
+    },
     /// The backend exists but is not in this build.
     #[error("this build has no {backend} backend; build with --features {backend}")]
     BackendNotBuilt {

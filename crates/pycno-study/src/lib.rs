@@ -16,6 +16,7 @@
 
 mod check;
 pub mod config;
+mod contents;
 mod device;
 mod earlier;
 mod environment;

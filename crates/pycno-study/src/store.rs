@@ -1,6 +1,7 @@
 //! Finished stages by key, work in progress aside. Studies share a store: what one has computed, another finds.
 //!
-//! `stages/KIND-HASH` is a finished stage with its `key.json`; it is renamed into place whole and never changed.
+//! `stages/KIND-HASH` is a finished stage with its `key.json` and the hashes of its files (`contents.json`, checked
+//! whenever it is used); it is renamed into place whole and never changed.
 //! `work/KIND-HASH` is one in progress; what a killed process left there is taken up again. Whoever is at it holds a
 //! lock on `locks/KIND-HASH`, an empty file that stays, since removing a file that others may be about to lock would
 //! let two of them in.
@@ -13,7 +14,7 @@ use std::{
 
 use pycno_record::atomic;
 
-use crate::{StageKey, StudyError};
+use crate::{StageKey, StudyError, contents};
 
 /// What was hashed to name a stage, beside its result.
 const KEY: &str = "key.json";
@@ -66,13 +67,15 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StudyError::WriteFile`] if it cannot be locked.
+    /// [`StudyError::WriteFile`] if it cannot be locked, [`StudyError::Altered`] if a file of the finished stage is not
+    /// what it left.
     pub fn claim<'a>(
         &'a self,
         key: &'a StageKey,
         waiting: impl FnOnce(),
     ) -> Result<Claimed<'a>, StudyError> {
         if let Some(folder) = self.finished(key) {
+            contents::check(&folder)?;
             return Ok(Claimed::Finished(folder));
         }
         let lock = self.lock(key, waiting)?;
@@ -134,6 +137,7 @@ impl Claim<'_> {
     /// [`StudyError::Record`] or [`StudyError::WriteFile`] on a full or failing disk; nothing half-made stays.
     pub fn publish(self, prepared: &Path) -> Result<PathBuf, StudyError> {
         atomic::write_file(&prepared.join(KEY), self.key.document().as_bytes())?;
+        contents::seal(prepared)?;
         let done = self.store.stage(self.key);
         atomic::publish_dir(prepared, &done)?;
         self.forget()?;

@@ -194,8 +194,12 @@ fn save_weights(
     let tensors = named.iter().map(|(name, tensor)| (name, Saved { tensor, dtype }));
     // `transformers` refuses a file that does not say which framework's layout it has.
     let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
+    // The library's file is closed to all but its owner: it gets the permissions of any other new file.
+    let usual = File::create(path).and_then(|file| file.metadata());
+    let usual = usual.map_err(ModelError::io("write", path))?.permissions();
     serialize_to_file(tensors, metadata, path)
         .map_err(|source| ModelError::Save { path: path.to_owned(), source })?;
+    fs::set_permissions(path, usual).map_err(ModelError::io("write", path))?;
     File::open(path).and_then(|file| file.sync_all()).map_err(ModelError::io("write", path))?;
     let written = header::parse(path, &map(path)?)?;
     for (name, tensor) in named {
@@ -366,5 +370,18 @@ mod tests {
         let bytes = fs::read(folder.join(WEIGHTS)).unwrap();
         let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
         assert_eq!(metadata.metadata().as_ref().unwrap()["format"], "pt");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn weights_are_as_readable_as_any_other_file() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let (place, folder) = target();
+        write(&fixture::checkpoint(&json!({})), &folder, SaveDtype::F32).unwrap();
+        let other = place.path().join("other");
+        File::create(&other).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&folder.join(WEIGHTS)), mode(&other));
     }
 }
