@@ -106,3 +106,18 @@ fn single_weights_that_left_cannot_be_replayed() {
     let error = prune_by(&world, &sparse.join("plan.json"), &out).unwrap_err();
     assert!(error.contains("their masks are in the student's folder"), "{error}");
 }
+
+#[test]
+fn a_plan_of_a_shape_that_no_config_can_express_is_refused_before_anything_runs() {
+    let world = World::new();
+    let uneven = r#"{"format":3,"source":"elsewhere","steps":[],"layers":[{"layer_idx":0,"ffn":[0,1]},{"layer_idx":1}]}"#;
+    std::fs::write(world.path().join("plan.json"), uneven).unwrap();
+    let file = world.study(&study(r#"{ plan = "plan.json" }"#));
+    for verb in ["plan", "run"] {
+        let output = pycno(&world).arg(verb).arg(&file).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{verb}");
+        assert!(said.contains("student narrow cannot be saved"), "{said}");
+        assert!(said.contains("layers differ in d_ffn"), "{said}");
+    }
+}

@@ -138,6 +138,14 @@ pub enum StudyError {
         #[from]
         source: pycno_record::RecordError,
     },
+    /// A shape that no config can express.
+    #[error("student {student} cannot be saved")]
+    Save {
+        /// The student.
+        student: String,
+        /// Why not.
+        source: pycno_model::ModelError,
+    },
     /// A stage's file is not what its stage writes.
     #[error("{} is damaged; delete its folder and run again", path.display())]
     Stage {

@@ -1,6 +1,6 @@
 //! What a study would do: shapes and sizes of its models, before any is made.
 
-use pycno_model::{ModelSpec, ParamCounts};
+use pycno_model::{Checkpoint, ModelSpec, ParamCounts, hf};
 use pycno_record::ModelStep;
 use pycno_units::Flops;
 
@@ -34,11 +34,15 @@ pub struct PlannedModel {
 pub fn plan(file: &StudyFile, environment: &Environment) -> Result<Vec<PlannedModel>, StudyError> {
     let study = Study::resolve(file, environment)?;
     let teacher = study.open_teacher()?;
-    planned(&study, &teacher.spec)
+    planned(&study, &teacher)
 }
 
 /// The models of a study in its order, teacher first.
-pub(crate) fn planned(study: &Study, teacher: &ModelSpec) -> Result<Vec<PlannedModel>, StudyError> {
+pub(crate) fn planned(
+    study: &Study,
+    checkpoint: &Checkpoint,
+) -> Result<Vec<PlannedModel>, StudyError> {
+    let teacher = &checkpoint.spec;
     let data = &study.config.data;
     expect_fits("data.calibration.length", data.calibration.length, teacher)?;
     if let Some(train) = &data.train {
@@ -59,6 +63,7 @@ pub(crate) fn planned(study: &Study, teacher: &ModelSpec) -> Result<Vec<PlannedM
                 .map_err(|source| StudyError::Prune { student: student.name.clone(), source })?,
             None => parent.clone(),
         };
+        expect_saved(&student.name, &spec, checkpoint)?;
         models.push(PlannedModel {
             training: training(student, teacher, &spec),
             ..model(&student.name, student.from.clone(), steps(student, pruning), &spec)
@@ -66,6 +71,14 @@ pub(crate) fn planned(study: &Study, teacher: &ModelSpec) -> Result<Vec<PlannedM
         shapes.push((&student.name, spec));
     }
     Ok(models)
+}
+
+/// Refuses a shape that no config of the teacher's family can express: it could be made and not saved.
+fn expect_saved(student: &str, spec: &ModelSpec, teacher: &Checkpoint) -> Result<(), StudyError> {
+    // What the type of the weights is called does not matter here.
+    let written = hf::config::with_spec(spec, &teacher.config, "float32");
+    let refused = |source| StudyError::Save { student: student.to_owned(), source };
+    written.map(drop).map_err(refused)
 }
 
 fn model(

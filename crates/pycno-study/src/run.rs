@@ -45,7 +45,7 @@ pub fn run(
     let study = Study::resolve(file, &run.environment)?;
     let teacher = teacher(&study, watch)?;
     let checkpoint = teacher.checkpoint()?;
-    planned(&study, &checkpoint.spec)?; // what cannot work fails before anything is computed
+    planned(&study, &checkpoint)?; // what cannot work fails before anything is computed
     let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
     watch.begin("texts", 1);
     let texts = texts::read(&study, tokenizer, checkpoint.spec.max_positions)?;

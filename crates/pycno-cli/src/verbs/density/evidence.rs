@@ -47,9 +47,17 @@ pub(super) fn item_count(text: &str) -> Option<ScoreError> {
     text.parse().ok().filter(|n: &u64| *n > 0).map(ScoreError::Items)
 }
 
-/// A standard error in percent points.
+/// What a standard error should be.
+pub(super) const POINTS: &str =
+    "a standard error in percent points (0.41, where a harness says 0.0041)";
+
+/// Standard errors below so many percent points take a million items: they are shares.
+const LEAST_STDERR: f64 = 0.05;
+
+/// A standard error in percent points; one that looks like a share is none.
 pub(super) fn stderr(text: &str) -> Option<ScoreError> {
-    text.parse().ok().filter(|x: &f64| x.is_finite() && *x >= 0.0).map(ScoreError::Stderr)
+    let believed = |x: &f64| *x == 0.0 || x.is_finite() && *x >= LEAST_STDERR;
+    text.parse().ok().filter(believed).map(ScoreError::Stderr)
 }
 
 /// The scores of the command line with their errors, in the order of the ruler.
@@ -65,7 +73,7 @@ pub(super) fn of_flags(
     ensure!(!are_shares(&scores.values().copied().collect::<Vec<_>>()), "--scores {SHARES}");
     let mut errors = BTreeMap::new();
     let count = (item_count as fn(&str) -> Option<ScoreError>, "a positive whole number of items");
-    let points = (stderr as fn(&str) -> Option<ScoreError>, "a standard error in percent points");
+    let points = (stderr as fn(&str) -> Option<ScoreError>, POINTS);
     for (flag, written, (parse, expected)) in
         [("--items", &arguments.items, count), ("--stderr", &arguments.stderr, points)]
     {
@@ -165,6 +173,7 @@ mod tests {
         let with = |flag: &'static str, value: &'static str, parts: &[&str]| {
             refused(&["--scores", "piqa=60", flag, value], parts);
         };
+        with("--stderr", "piqa=0.0041", &["--stderr piqa", "percent points", "got \"0.0041\""]);
         with("--items", "piqa=0", &["--items piqa", "positive whole number", "\"0\""]);
         with("--items", "piqa=1.5", &["positive whole number"]);
         with("--items", "blimp=10", &["--items blimp=10", "--scores has no such task"]);

@@ -125,7 +125,7 @@ fn model(row: &Row<'_>, ruler: &Ruler) -> anyhow::Result<Model> {
 fn score(row: &Row<'_>, task: &str) -> anyhow::Result<Option<ScoreSummary>> {
     let (items, stderr) = (format!("{ITEMS}{task}"), format!("{STDERR}{task}"));
     let count = row.parsed(&items, "a positive whole number of items", evidence::item_count)?;
-    let points = row.parsed(&stderr, "a standard error in percent points", evidence::stderr)?;
+    let points = row.parsed(&stderr, evidence::POINTS, evidence::stderr)?;
     let Some(text) = row.text(task) else { return Ok(None) };
     let percent =
         evidence::percent(text).map_err(|error| anyhow!("{}: {error}", row.place(task)))?;
