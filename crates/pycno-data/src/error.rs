@@ -75,7 +75,7 @@ pub enum DataError {
         found: Vec<String>,
     },
     /// A tokenizer that cannot be read, or that fails on a text.
-    #[error("tokenizer cannot {action}")]
+    #[error("tokenizer.json: cannot {action}")]
     Tokenizer {
         /// What was tried.
         action: &'static str,
@@ -83,7 +83,7 @@ pub enum DataError {
         source: tokenizers::Error,
     },
     /// A library that panicked on a tokenizer or a text.
-    #[error("tokenizer cannot {action}: {panic}")]
+    #[error("tokenizer.json: cannot {action}: {panic}")]
     TokenizerPanic {
         /// What was tried.
         action: &'static str,

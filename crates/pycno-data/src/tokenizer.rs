@@ -9,7 +9,7 @@ use tokenizers::{AddedToken, processors::template::TemplateProcessing};
 
 use crate::{DataError, guard::guarded, hash::sha256_hex, specials::Specials};
 
-const ENCODE: &str = "encode";
+const ENCODE: &str = "encode a text";
 
 /// Text to token ids and back.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Tokenizer {
     ///
     /// [`DataError::Tokenizer`] if the file is no tokenizer.
     pub fn from_json(json: &[u8]) -> Result<Self, DataError> {
-        let action = "be read";
+        let action = "read the tokenizer";
         let failed = |source| DataError::Tokenizer { action, source };
         let json = without_byte_order_mark(json);
         let read = || tokenizers::Tokenizer::from_bytes(json);
@@ -72,8 +72,8 @@ impl Tokenizer {
         for (expected, token) in added {
             let text = token.content.clone();
             let add = || self.inner.add_tokens([token]);
-            attempt("be read", add)?
-                .map_err(|source| DataError::Tokenizer { action: "be read", source })?;
+            attempt("read the tokenizer", add)?
+                .map_err(|source| DataError::Tokenizer { action: "read the tokenizer", source })?;
             let found = self.inner.token_to_id(&text);
             if found != Some(expected) {
                 return Err(DataError::AddedToken { token: text, expected, found });
@@ -107,7 +107,7 @@ impl Tokenizer {
         let processor = template(bos.as_ref(), eos.as_ref());
         let processor: TemplateProcessing =
             serde_json::from_value(processor).map_err(|source| DataError::Tokenizer {
-                action: "be read",
+                action: "read the tokenizer",
                 source: Box::new(source),
             })?;
         self.inner.with_post_processor(Some(processor));
@@ -167,7 +167,7 @@ impl Tokenizer {
     ///
     /// [`DataError::Tokenizer`] if the decoder fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
-        let action = "decode";
+        let action = "decode ids";
         attempt(action, || self.inner.decode(ids, false))?
             .map_err(|source| DataError::Tokenizer { action, source })
     }
@@ -376,6 +376,6 @@ pub(crate) mod tests {
         check_refused(&files(&[], false, r#"{"added_tokens_decoder": [1]}"#), "tokens by id");
         check_refused(&files(&[], false, "[]"), "expected a JSON object");
         let broken = BTreeMap::from([("tokenizer.json".to_owned(), b"{".to_vec())]);
-        check_refused(&broken, "tokenizer cannot be read");
+        check_refused(&broken, "tokenizer.json: cannot read the tokenizer");
     }
 }

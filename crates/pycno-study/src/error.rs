@@ -168,6 +168,14 @@ pub enum StudyError {
         /// Why.
         source: Box<pycno_eval::EvalError>,
     },
+    /// A model whose tokenizer cannot be read.
+    #[error("tokenizer of {model}")]
+    Tokenizer {
+        /// The model, as written.
+        model: String,
+        /// Why not.
+        source: pycno_data::DataError,
+    },
     /// Sequences beyond the positions that a model was made for.
     #[error(
         "{what} must be at most {max}, the positions of the model (max_position_embeddings), got {length}"

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use pycno_data::Tokenizer;
 use pycno_model::hf::SaveDtype;
 use pycno_prune::fingerprint;
 use pycno_record::{EventLog, ModelRole, ModelStep, Record};
@@ -46,7 +45,8 @@ pub fn run(
     let teacher = teacher(&study, watch)?;
     let checkpoint = teacher.checkpoint()?;
     planned(&study, &checkpoint)?; // what cannot work fails before anything is computed
-    let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
+    let source = study.config.teacher.checkpoint.to_string();
+    let tokenizer = texts::tokenizer(&source, &checkpoint.files)?;
     watch.begin("texts", 1);
     let texts = texts::read(&study, tokenizer, checkpoint.spec.max_positions)?;
     watch.end();

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pycno_data::{Role, Slice, Tokenizer, corpus, pack};
+use pycno_data::{Role, Slice, corpus, pack};
 use pycno_eval::{Journal, Selection};
 use pycno_model::{
     Checkpoint, Decoder,
@@ -22,7 +22,7 @@ use crate::{
     files::write_json,
     pruning::Pruning,
     scores, shipped, statistics,
-    texts::expect_fits,
+    texts::{expect_fits, tokenizer},
     watcher::batches,
 };
 
@@ -123,7 +123,7 @@ impl TextCalibration<'_> {
         let most = checkpoint.spec.max_positions;
         let length = request.length.unwrap_or(SEQUENCE_LENGTH.min(most));
         expect_fits("--length", length, &checkpoint.spec)?;
-        let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
+        let tokenizer = tokenizer(&request.teacher.to_string(), &checkpoint.files)?;
         let packed = pack(&corpus::read(text)?, &tokenizer, length)?;
         let slice = Slice { offset_sequences: 0, sequences: request.sequences };
         let calibration = packed.slice(Role::Calibration, slice)?;
@@ -154,7 +154,7 @@ pub fn eval(
     let selection = Selection { limit: order.limit, seed: order.seed };
     let tasks = environment.tasks(&order.tasks, Path::new(""), selection)?;
     let checkpoint = shipped::open(&order.model, &environment.remote())?;
-    let tokenizer = Tokenizer::from_files(&checkpoint.files)?;
+    let tokenizer = tokenizer(&order.model.to_string(), &checkpoint.files)?;
     let decoder = Decoder::new(&checkpoint, &environment.device.open()?)?;
     if let Some(out) = &order.out {
         std::fs::create_dir_all(out)

@@ -1,5 +1,7 @@
 //! The texts of a study: read, packed, and held apart.
 
+use std::collections::BTreeMap;
+
 use pycno_data::{Packed, Role, Shard, Slice, Tokenizer, disjoint, pack};
 use pycno_eval::{Selection, TaskItems, TaskKind, request};
 use pycno_model::ModelSpec;
@@ -14,6 +16,15 @@ pub(crate) struct Texts {
     pub(crate) train: Option<Shard>,
     pub(crate) tasks: Vec<TaskItems>,
     pub(crate) uses: Vec<DataUse>,
+}
+
+/// The tokenizer among the files of a model; `model` is how people named it.
+pub(crate) fn tokenizer(
+    model: &str,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Result<Tokenizer, StudyError> {
+    Tokenizer::from_files(files)
+        .map_err(|source| StudyError::Tokenizer { model: model.to_owned(), source })
 }
 
 /// Reads all texts and refuses any that serve two roles, or that a model of so many positions cannot

@@ -33,7 +33,10 @@ pub use self::config::{
 pub(crate) use self::progress::event;
 pub use self::rules::{BatchRule, BatchSize, RateRule};
 use self::{member::Member, progress::Progress};
-use crate::{Numerics, RunContext, RunFolder, Store, StudyError, Watcher, texts::check_encodes};
+use crate::{
+    Numerics, RunContext, RunFolder, Store, StudyError, Watcher,
+    texts::{self, check_encodes},
+};
 
 /// A trained model and how it scores.
 #[derive(Clone, Debug, Serialize)]
@@ -106,7 +109,7 @@ fn shared<'a>(
         "lab" => lab::tokenizer_files(),
         folder => hf::read(&run.environment.place(folder, &file.folder)?)?.files,
     };
-    let tokenizer = Tokenizer::from_files(&files)?;
+    let tokenizer = texts::tokenizer(&config.data.tokenizer, &files)?;
     let corpus = run.environment.corpus(&config.data.source, &file.folder)?;
     let packed = pack(&corpus, &tokenizer, config.data.length + 1)?;
     let (offset_sequences, sequences) = (0, config.data.held_out);
