@@ -170,9 +170,9 @@ mod tests {
     #[test]
     fn values_out_of_range_are_refused_where_they_are_read() {
         let device = "device --ruler r --score 60 --trend c.csv";
-        check("score --ruler r --score 60 --tokens 0", Some("must be positive"));
-        check("score --ruler r --score 60 --params 0", Some("must be positive"));
-        check(&format!("{device} --fits 0 --at 2025-01-01"), Some("must be positive"));
+        check("score --ruler r --score 60 --tokens 0", Some("at least 1000"));
+        check("score --ruler r --score 60 --params 0", Some("a whole number, at least 1000"));
+        check(&format!("{device} --fits 0 --at 2025-01-01"), Some("a whole number, at least 1000"));
         check(&format!("{device} --fits 4B --at 2025-1-1"), Some("such as 2024-02-01"));
         let chips = format!("{device} --fits 4B --at 2025-01-01 --chip-doubling-days 0");
         check(&chips, Some("expected a positive number"));
