@@ -1,6 +1,5 @@
 //! What can go wrong when a ruler is made, read or laid against a model, and around it.
 
-use pycno_units::TokenCount;
 use time::Date;
 
 /// A broken rule of this crate. Scores outside a law are not errors but [`crate::Effective`].
@@ -138,24 +137,9 @@ pub enum DensityError {
         /// The tasks.
         tasks: Vec<String>,
     },
-    /// A mean over tasks one of which is a mean itself.
-    #[error("task {task} is a mean over tasks: it is not averaged with others")]
-    MeanOfMeans {
-        /// The task that is a mean.
-        task: String,
-    },
-    /// A run of another token count in a law of size alone.
-    #[error(
-        "a law of size alone holds at one token count, {expected}, but run {run} was trained on {found} tokens"
-    )]
-    OtherTokens {
-        /// The run.
-        run: String,
-        /// The token count of the ruler.
-        expected: TokenCount,
-        /// That of the run.
-        found: TokenCount,
-    },
+    /// Runs or tasks that one law cannot hold together.
+    #[error(transparent)]
+    Mixed(#[from] crate::MixedError),
     /// A task whose recipe and published constants are of different kinds.
     #[error("task {task:?} must have constants of its recipe's kind")]
     KindOfLaw {

@@ -82,8 +82,8 @@ pub use line::{Estimate, LINE_LEVEL, LineFit};
 pub use outcome::{Comparison, Density, Effective, Interval, Verdict};
 pub use paired::{Flips, PairedDifference, PairedItems, holm};
 pub use ruler::{
-    Convention, DirectRecipe, Family, MeanLaw, Recipe, ReferenceModel, Ruler, RulerSpec, RulerTask,
-    TaskCard, TaskSpec, TwoStepRecipe, reference_models,
+    Convention, DirectRecipe, Family, MeanLaw, MixedError, Recipe, ReferenceModel, Ruler,
+    RulerSpec, RulerTask, TaskCard, TaskSpec, TwoStepRecipe, reference_models,
 };
 pub use score_law::{ReferenceRange, ScoreLaw};
 pub use size::{

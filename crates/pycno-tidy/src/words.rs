@@ -19,8 +19,9 @@ const OFFENDERS: [(&str, &str); 13] = [
     (concat!("num_", "layers"), "n_layers"),
 ];
 
-/// The glossary itself has to name what it forbids.
-const EXEMPT: [&str; 1] = ["GLOSSARY.md"];
+/// The glossary itself has to name what it forbids, and lists of other programs' keys have their words.
+const EXEMPT: [&str; 3] =
+    ["GLOSSARY.md", "crates/pycno-model/src/gguf/known.rs", "crates/pycno-model/src/hf/known.rs"];
 
 /// Finds words that the glossary forbids, in identifiers, comments and documents.
 pub fn breaches(file: &TextFile) -> Vec<Breach> {

@@ -1,6 +1,7 @@
 //! A ruler: the fitted laws of one reference family, its points and its fit cards, as a file.
 
 mod file;
+mod mixed;
 mod points;
 mod spec;
 mod table;
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 use pycno_units::TokenCount;
 
 pub use file::TaskCard;
+pub use mixed::MixedError;
 pub use spec::{
     Convention, DirectRecipe, Family, Recipe, ReferenceModel, RulerSpec, TaskSpec, TwoStepRecipe,
 };
@@ -205,7 +207,7 @@ impl Ruler {
     /// # Errors
     ///
     /// [`DensityError::NoTasks`], [`DensityError::UnknownTask`], [`DensityError::Duplicate`],
-    /// [`DensityError::MeanOfMeans`] if one of several is itself a mean, [`DensityError::MixedRecipes`] for tasks measured in different ways, and those of the fits.
+    /// [`MixedError::MeanOfMeans`] if one of several is itself a mean, [`DensityError::MixedRecipes`] for tasks measured in different ways, and those of the fits.
     pub fn mean_law(&self, tasks: &[&str]) -> Result<MeanLaw, DensityError> {
         let Measured { spec, law, card, .. } = self.measured(tasks)?;
         Ok(MeanLaw { spec, law, card })
@@ -239,8 +241,10 @@ impl Ruler {
             return Err(DensityError::NoTasks);
         }
         unique(names.iter().copied())?;
-        let specs =
-            names.iter().map(|name| Ok(self.task(name)?.spec)).collect::<Result<Vec<_>, _>>()?;
+        let specs = names
+            .iter()
+            .map(|name| Ok(self.task(name)?.spec))
+            .collect::<Result<Vec<_>, DensityError>>()?;
         let averages = |entry: &&TaskEntry| entry.spec.members() == names;
         let aggregate = self.file.task.iter().find(averages).map(|entry| &entry.spec);
         let stands = aggregate.or_else(|| specs.first().copied().filter(|_| specs.len() == 1));
@@ -252,7 +256,7 @@ impl Ruler {
             return Ok(Measured { spec, law, points, card, other_basin });
         }
         if let Some(mean) = specs.iter().find(|spec| spec.is_mean()) {
-            return Err(DensityError::MeanOfMeans { task: mean.name.clone() });
+            return Err(DensityError::Mixed(MixedError::MeanOfMeans { task: mean.name.clone() }));
         }
         let spec = mean_spec(&specs)?;
         let points = Points::of(&spec, &self.file.model, self.file.family.tokens)?;

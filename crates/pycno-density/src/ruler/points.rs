@@ -12,6 +12,7 @@ use crate::{
     fit::{fit_loss, fit_score, fit_size},
     items::score,
     law::Run,
+    ruler::MixedError,
     score_law::ReferenceRange,
 };
 
@@ -159,7 +160,7 @@ fn expect_tokens(model: &ReferenceModel, expected: TokenCount) -> Result<(), Den
         None => Ok(()),
         Some(found) => {
             let run = model.name.clone();
-            Err(DensityError::OtherTokens { run, expected, found })
+            Err(MixedError::OtherTokens { run, expected, found }.into())
         }
     }
 }

@@ -311,7 +311,9 @@ fn a_mean_is_not_averaged_with_other_tasks() {
     let ruler = Ruler::parse(SHIPPED[2]).unwrap();
     for mean in ["average", "avg4"] {
         let error = ruler.mean_law(&["mmlu", mean]).unwrap_err();
-        assert!(matches!(error, DensityError::MeanOfMeans { task } if task == mean));
+        assert!(
+            matches!(error, DensityError::Mixed(MixedError::MeanOfMeans { task }) if task == mean)
+        );
         assert!(ruler.mean_law(&[mean]).is_ok());
     }
 }

@@ -45,9 +45,11 @@ const UNUSED_IF_ONE: [&str; 5] = [
     "rope.scaling.attn_factor",
 ];
 
-/// Keys of a tokenizer that are for drawing text, for other tasks, or for other programs.
-const TOKENIZER: [&str; 17] = [
+/// Keys of a tokenizer that are for drawing text, for other tasks, or for other programs; and those of the other kind
+/// of tokenizer, which its reader asks for.
+const TOKENIZER: [&str; 21] = [
     "tokenizer.chat_templates",
+    "tokenizer.ggml.add_space_prefix",
     "tokenizer.ggml.cls_token_id",
     "tokenizer.ggml.eom_token_id",
     "tokenizer.ggml.eot_token_id",
@@ -58,8 +60,11 @@ const TOKENIZER: [&str; 17] = [
     "tokenizer.ggml.fim_sep_token_id",
     "tokenizer.ggml.fim_suf_token_id",
     "tokenizer.ggml.mask_token_id",
+    "tokenizer.ggml.merges",
     "tokenizer.ggml.middle_token_id",
+    "tokenizer.ggml.pre",
     "tokenizer.ggml.prefix_token_id",
+    "tokenizer.ggml.scores",
     "tokenizer.ggml.seperator_token_id",
     "tokenizer.ggml.suffix_token_id",
     "tokenizer.ggml.token_type_count",
