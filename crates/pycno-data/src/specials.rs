@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
@@ -34,16 +33,15 @@ impl Specials {
     pub(crate) fn read(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, DataError> {
         let mut config = object(files, CONFIG)?;
         let mut named_by = CONFIG;
-        let added = match config.get("added_tokens_decoder") {
-            Some(decoder) => decoded(decoder)?,
-            None => {
-                let map = object(files, MAP)?;
-                if ["bos_token", "eos_token"].iter().any(|key| map.contains_key(*key)) {
-                    named_by = MAP;
-                }
-                config.extend(map);
-                numbered(&object(files, ADDED)?, &config)?
+        let added = if let Some(decoder) = config.get("added_tokens_decoder") {
+            decoded(decoder)?
+        } else {
+            let map = object(files, MAP)?;
+            if ["bos_token", "eos_token"].iter().any(|key| map.contains_key(*key)) {
+                named_by = MAP;
             }
+            config.extend(map);
+            numbered(&object(files, ADDED)?, &config)?
         };
         let named = |key| Some((named_by, text(config.get(key)?)?));
         Ok(Self {
@@ -85,32 +83,31 @@ fn wrong(file: &'static str, key: &str, expected: &'static str, found: &Value) -
 
 /// `added_tokens_decoder`: tokens by id.
 fn decoded(decoder: &Value) -> Result<BTreeMap<u32, AddedToken>, DataError> {
-    #[derive(Deserialize)]
-    struct Written {
-        content: String,
-        #[serde(default)]
-        single_word: bool,
-        #[serde(default)]
-        lstrip: bool,
-        #[serde(default)]
-        rstrip: bool,
-        normalized: Option<bool>,
-        #[serde(default)]
-        special: bool,
-    }
     let refuse = |found: &Value| wrong(CONFIG, "added_tokens_decoder", "tokens by id", found);
     let entries = decoder.as_object().ok_or_else(|| refuse(decoder))?;
     let token = |(id, value): (&String, &Value)| {
         let id = id.parse().map_err(|_| refuse(value))?;
-        let it: Written = serde_json::from_value(value.clone()).map_err(|_| refuse(value))?;
-        let token = AddedToken::from(it.content, it.special)
-            .single_word(it.single_word)
-            .lstrip(it.lstrip)
-            .rstrip(it.rstrip)
-            .normalized(it.normalized.unwrap_or(!it.special));
+        let table = value.as_object().ok_or_else(|| refuse(value))?;
+        let token = serde_json::from_value(complete(table)).map_err(|_| refuse(value))?;
         Ok((id, token))
     };
     entries.iter().map(token).collect()
+}
+
+/// A token with the keys that it leaves out: not normalized if it is special, and nothing else.
+fn complete(token: &Map<String, Value>) -> Value {
+    let mut token = token.clone();
+    let special = token.get("special").and_then(Value::as_bool).unwrap_or(false);
+    for (key, absent) in [
+        ("single_word", false),
+        ("lstrip", false),
+        ("rstrip", false),
+        ("special", false),
+        ("normalized", !special),
+    ] {
+        token.entry(key).or_insert(absent.into());
+    }
+    Value::Object(token)
 }
 
 /// `added_tokens.json`: ids by text; special are those that the config names.

@@ -57,7 +57,8 @@ impl Items {
 
     /// Whether all are right, or all wrong.
     pub(crate) fn are_unanimous(&self) -> bool {
-        [0.0, 1.0].iter().any(|one| self.results.iter().all(|result| result == one))
+        self.results.iter().all(|result| *result <= 0.0)
+            || self.results.iter().all(|result| *result >= 1.0)
     }
 
     /// Score in percent: mean over strata of their means.

@@ -174,7 +174,7 @@ pub enum StudyError {
         /// The model, as written.
         model: String,
         /// Why not.
-        source: pycno_data::DataError,
+        source: Box<pycno_data::DataError>,
     },
     /// Sequences beyond the positions that a model was made for.
     #[error(

@@ -23,8 +23,10 @@ pub(crate) fn tokenizer(
     model: &str,
     files: &BTreeMap<String, Vec<u8>>,
 ) -> Result<Tokenizer, StudyError> {
-    Tokenizer::from_files(files)
-        .map_err(|source| StudyError::Tokenizer { model: model.to_owned(), source })
+    Tokenizer::from_files(files).map_err(|source| StudyError::Tokenizer {
+        model: model.to_owned(),
+        source: Box::new(source),
+    })
 }
 
 /// Reads all texts and refuses any that serve two roles, or that a model of so many positions cannot

@@ -7,7 +7,6 @@ use pycno_study::{Computes, FoundDevice};
 use super::show;
 use crate::{args::DoctorArguments, environment, table};
 
-#[expect(clippy::unnecessary_wraps, reason = "verbs share a signature")]
 pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<()> {
     let mut rows = vec![["check", "finding"].map(str::to_owned).to_vec()];
     let mut put = |check: &str, finding: String| rows.push(vec![check.to_owned(), finding]);

@@ -23,7 +23,9 @@ use crate::{ModelError, ModelSpec};
 pub fn spec(config: &Map<String, Value>, path: &Path) -> Result<ModelSpec, ModelError> {
     let keys = Keys::new(config, path);
     let spec = (family(config, path)?.spec)(&keys)?;
-    HARMLESS.iter().for_each(|harmless| keys.ignore(harmless));
+    for harmless in HARMLESS {
+        keys.ignore(harmless);
+    }
     keys.expect_none_left()?;
     Ok(spec)
 }
