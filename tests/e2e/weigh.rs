@@ -177,7 +177,11 @@ fn a_wrong_cell_of_a_table_is_named_with_its_place() {
         desk.put("models.csv", &MODELS.replace(from, to));
         desk.refused("density --ruler pythia --models models.csv", words);
     };
-    check("302.3M", "-1", &["models.csv, line 3, column \"params\"", "a whole number of parameters", "\"-1\""]);
+    check(
+        "302.3M",
+        "-1",
+        &["models.csv, line 3, column \"params\"", "a whole number of parameters", "\"-1\""],
+    );
     check("302.3M", "nan", &["line 3, column \"params\""]);
     check("302.3M", "0", &["line 3, column \"params\""]);
     check("70.0", "170", &["line 3, column \"piqa\"", "[0, 100] percent"]);
