@@ -75,16 +75,23 @@ fn folder_of_world() -> BTreeMap<String, Vec<u8>> {
     FOLDER.get_or_init(folder).clone()
 }
 
+/// Damages one file of the folder; the others stay.
+#[track_caller]
+fn check_folder<T, E: std::fmt::Display>(
+    name: &str,
+    read: impl Fn(BTreeMap<String, Vec<u8>>) -> Result<T, E>,
+) {
+    check(&folder_of_world()[name], |bytes| read(with(name, bytes)));
+}
+
 #[test]
 fn weights() {
-    let name = "model.safetensors";
-    check(&folder_of_world()[name], |bytes| hf::from_files(Path::new("memory"), with(name, bytes)));
+    check_folder("model.safetensors", |files| hf::from_files(Path::new("memory"), files));
 }
 
 #[test]
 fn config() {
-    let name = "config.json";
-    check(&folder_of_world()[name], |bytes| hf::from_files(Path::new("memory"), with(name, bytes)));
+    check_folder("config.json", |files| hf::from_files(Path::new("memory"), files));
 }
 
 /// Reads a tokenizer and asks it something.
@@ -98,8 +105,7 @@ fn tokenized(files: &BTreeMap<String, Vec<u8>>) -> Result<(), pycno_data::DataEr
 
 #[test]
 fn tokenizer() {
-    let name = "tokenizer.json";
-    check(&folder_of_world()[name], |bytes| tokenized(&with(name, bytes)));
+    check_folder("tokenizer.json", |files| tokenized(&files));
 }
 
 #[test]
@@ -111,8 +117,7 @@ fn tokenizer_of_the_lab() {
 
 #[test]
 fn tokenizer_config() {
-    let name = "tokenizer_config.json";
-    check(&folder_of_world()[name], |bytes| tokenized(&with(name, bytes)));
+    check_folder("tokenizer_config.json", |files| tokenized(&files));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::{
     fs::{self, File},
-    process::Stdio,
+    path::Path,
+    process::{Output, Stdio},
 };
 
 use pycno_model::hf::{self, SaveDtype};
@@ -17,6 +18,15 @@ const SHOWN: [&[&str]; 5] = [
     &["density", "--ruler", "densing-2025", "--params", "1B", "--scores", "mmlu=60", "--json"],
     &["--help"],
 ];
+
+/// Prunes the teacher to two layers, by a text in the data folder.
+fn prune_layers(world: &World, [teacher, data, out]: [&Path; 3]) -> Output {
+    let mut prune = pycno(world);
+    prune.args(["prune", "--set", "criterion=block-influence", "--set", "structure=layers"]);
+    prune.args(["--set", "keep=2", "--sequences", "2", "--length", "16", "--calibration"]);
+    prune.arg(data.join("corpora/calibration.txt")).arg("--teacher").arg(teacher);
+    prune.arg("--out").arg(out).output().unwrap()
+}
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
@@ -54,15 +64,11 @@ fn names_of_folders_need_not_be_text() {
     fs::create_dir(&folder).unwrap();
     fs::rename(world.teacher(), folder.join("teacher")).unwrap();
     fs::rename(world.data(), folder.join("data")).unwrap();
-    let mut prune = pycno(&world);
-    prune.args(["prune", "--set", "criterion=block-influence", "--set", "structure=layers"]);
-    prune.args(["--set", "keep=2", "--sequences", "2", "--length", "16", "--calibration"]);
-    prune.arg(folder.join("data/corpora/calibration.txt"));
-    prune.arg("--teacher").arg(folder.join("teacher")).arg("--out").arg(folder.join("student"));
-    succeeded(&prune.output().unwrap());
+    let [teacher, data, student] = ["teacher", "data", "student"].map(|name| folder.join(name));
+    succeeded(&prune_layers(&world, [&teacher, &data, &student]));
     let mut eval = pycno(&world);
-    eval.args(["eval", "--tasks", "arc_easy", "--limit", "4", "--data"]).arg(folder.join("data"));
-    eval.arg("--model").arg(folder.join("student")).arg("--out").arg(folder.join("scores"));
+    eval.args(["eval", "--tasks", "arc_easy", "--limit", "4", "--data"]).arg(data);
+    eval.arg("--model").arg(student).arg("--out").arg(folder.join("scores"));
     succeeded(&eval.output().unwrap());
     assert!(folder.join("scores/outcomes.json").exists());
 }
@@ -114,17 +120,7 @@ fn damaged_files_end_in_a_value_or_an_error_and_leave_nothing_half_written() {
         for input in 0..17 {
             let damaged = pycno_tests::damage::damaged(&whole, pycno_units::Seed(input));
             fs::write(teacher.join(name), damaged).unwrap();
-            let mut prune = pycno(&world);
-            prune.args([
-                "prune",
-                "--set",
-                "criterion=block-influence",
-                "--set",
-                "structure=layers",
-            ]);
-            prune.args(["--set", "keep=2", "--sequences", "2", "--length", "16", "--calibration"]);
-            prune.arg(world.data().join("corpora/calibration.txt")).arg("--out").arg(&out);
-            let output = prune.arg("--teacher").arg(&teacher).output().unwrap();
+            let output = prune_layers(&world, [&teacher, &world.data(), &out]);
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(matches!(output.status.code(), Some(0 | 1)), "{name} {input}: {said}");
             assert_eq!(out.exists(), output.status.success(), "{name} {input}: {said}");

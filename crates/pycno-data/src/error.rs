@@ -74,21 +74,13 @@ pub enum DataError {
         /// The files there are.
         found: Vec<String>,
     },
-    /// A tokenizer that cannot be read, or that fails on a text.
+    /// A tokenizer that cannot be read, or that fails on a text; a panic of the library is one too.
     #[error("tokenizer.json: cannot {action}")]
     Tokenizer {
         /// What was tried.
         action: &'static str,
         /// Why not.
         source: tokenizers::Error,
-    },
-    /// A library that panicked on a tokenizer or a text.
-    #[error("tokenizer.json: cannot {action}: {panic}")]
-    TokenizerPanic {
-        /// What was tried.
-        action: &'static str,
-        /// What the library said.
-        panic: String,
     },
     /// A file beside `tokenizer.json` that does not parse.
     #[error("{file}: expected a JSON object")]

@@ -9,6 +9,7 @@ use tokenizers::{AddedToken, processors::template::TemplateProcessing};
 
 use crate::{DataError, guard::guarded, hash::sha256_hex, specials::Specials};
 
+const READ: &str = "read the tokenizer";
 const ENCODE: &str = "encode a text";
 
 /// Text to token ids and back.
@@ -35,13 +36,13 @@ impl Tokenizer {
     ///
     /// [`DataError::Tokenizer`] if the file is no tokenizer.
     pub fn from_json(json: &[u8]) -> Result<Self, DataError> {
-        let action = "read the tokenizer";
-        let failed = |source| DataError::Tokenizer { action, source };
         let json = without_byte_order_mark(json);
-        let read = || tokenizers::Tokenizer::from_bytes(json);
-        let mut inner = attempt(action, read)?.map_err(failed)?;
-        inner.with_truncation(None).map_err(failed)?;
-        inner.with_padding(None);
+        let inner = attempt(READ, || {
+            let mut inner = tokenizers::Tokenizer::from_bytes(json)?;
+            inner.with_truncation(None)?;
+            inner.with_padding(None);
+            Ok(inner)
+        })?;
         Ok(Self { inner, hash: sha256_hex(json), bos: None, eos: None })
     }
 
@@ -71,9 +72,7 @@ impl Tokenizer {
     fn add(&mut self, added: BTreeMap<u32, AddedToken>) -> Result<(), DataError> {
         for (expected, token) in added {
             let text = token.content.clone();
-            let add = || self.inner.add_tokens([token]);
-            attempt("read the tokenizer", add)?
-                .map_err(|source| DataError::Tokenizer { action: "read the tokenizer", source })?;
+            attempt(READ, || self.inner.add_tokens([token]))?;
             let found = self.inner.token_to_id(&text);
             if found != Some(expected) {
                 return Err(DataError::AddedToken { token: text, expected, found });
@@ -106,10 +105,7 @@ impl Tokenizer {
         }
         let processor = template(bos.as_ref(), eos.as_ref());
         let processor: TemplateProcessing =
-            serde_json::from_value(processor).map_err(|source| DataError::Tokenizer {
-                action: "read the tokenizer",
-                source: Box::new(source),
-            })?;
+            attempt(READ, || Ok(serde_json::from_value(processor)?))?;
         self.inner.with_post_processor(Some(processor));
         Ok(())
     }
@@ -120,8 +116,7 @@ impl Tokenizer {
     ///
     /// [`DataError::Tokenizer`] if the tokenizer has no token for some of the text.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, DataError> {
-        let encode = || self.inner.encode_fast(text, special);
-        let encoding = attempt(ENCODE, encode)?.map_err(encode_failed)?;
+        let encoding = attempt(ENCODE, || self.inner.encode_fast(text, special))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -142,8 +137,7 @@ impl Tokenizer {
     /// As [`Tokenizer::encode`].
     pub fn encode_with_ends(&self, text: &str) -> Result<(Vec<u32>, Vec<usize>), DataError> {
         let special = self.adds_special_to(text);
-        let encode = || self.inner.encode(text, special);
-        let encoding = attempt(ENCODE, encode)?.map_err(encode_failed)?;
+        let encoding = attempt(ENCODE, || self.inner.encode(text, special))?;
         let ends = encoding.get_offsets().iter().map(|(_, end)| *end).collect();
         Ok((encoding.get_ids().to_vec(), ends))
     }
@@ -167,9 +161,7 @@ impl Tokenizer {
     ///
     /// [`DataError::Tokenizer`] if the decoder fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
-        let action = "decode ids";
-        attempt(action, || self.inner.decode(ids, false))?
-            .map_err(|source| DataError::Tokenizer { action, source })
+        attempt("decode ids", || self.inner.decode(ids, false))
     }
 
     /// The token before an empty context: BOS, else EOS.
@@ -198,13 +190,13 @@ impl Tokenizer {
     }
 }
 
-/// Calls the library, which panics on some files that are no tokenizers.
-fn attempt<T>(action: &'static str, call: impl FnOnce() -> T) -> Result<T, DataError> {
-    guarded(call).map_err(|panic| DataError::TokenizerPanic { action, panic })
-}
-
-fn encode_failed(source: tokenizers::Error) -> DataError {
-    DataError::Tokenizer { action: ENCODE, source }
+/// Calls the library, which fails on some files and panics on others.
+fn attempt<T>(
+    action: &'static str,
+    call: impl FnOnce() -> tokenizers::Result<T>,
+) -> Result<T, DataError> {
+    let outcome = guarded(call).unwrap_or_else(|panic| Err(panic.into()));
+    outcome.map_err(|source| DataError::Tokenizer { action, source })
 }
 
 /// A post-processor that puts tokens around a text, as `tokenizer.json` writes it.

@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pycno_record::atomic;
-
-use crate::StudyError;
+use crate::{
+    StudyError,
+    files::{read_json, write_json},
+};
 
 /// BLAKE3 of every other file of a stage, by its path from the stage's folder.
 const CONTENTS: &str = "contents.json";
@@ -22,10 +23,7 @@ const CONTENTS: &str = "contents.json";
 pub(crate) fn seal(folder: &Path) -> Result<(), StudyError> {
     let mut contents = BTreeMap::new();
     gather(folder, Path::new(""), &mut contents)?;
-    let path = folder.join(CONTENTS);
-    let text = serde_json::to_vec_pretty(&contents)
-        .map_err(|source| StudyError::Stage { path: path.clone(), source })?;
-    Ok(atomic::write_file(&path, &text)?)
+    write_json(&folder.join(CONTENTS), &contents)
 }
 
 /// Checks that every file is as it was left. Stages of builds that wrote down nothing are believed.
@@ -35,13 +33,10 @@ pub(crate) fn seal(folder: &Path) -> Result<(), StudyError> {
 /// [`StudyError::Altered`] with the file and what to delete.
 pub(crate) fn check(folder: &Path) -> Result<(), StudyError> {
     let path = folder.join(CONTENTS);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(StudyError::Read { path, source }),
-    };
-    let contents: BTreeMap<String, String> =
-        serde_json::from_slice(&text).map_err(|source| StudyError::Stage { path, source })?;
+    if !path.exists() {
+        return Ok(());
+    }
+    let contents: BTreeMap<String, String> = read_json(&path)?;
     for (name, expected) in contents {
         let path = folder.join(&name);
         if hash(&path).is_ok_and(|found| found == expected) {

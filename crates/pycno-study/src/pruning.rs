@@ -3,7 +3,6 @@
 use pycno_model::{Checkpoint, ModelSpec};
 use pycno_prune::{Calibration, Needs, PruneConfig, PruneError, PrunePlan, Pruned, prune, replay};
 use pycno_record::ModelStep;
-use serde::Serialize;
 
 use crate::{Environment, StudyError, config::PruneSection, steps};
 
@@ -17,14 +16,6 @@ pub(crate) enum Pruning {
     Decide(PruneConfig),
     /// A plan that was made before.
     Replay(PrunePlan),
-}
-
-/// What a stage's key says of a pruning: all of a config, and of a plan its hash.
-#[derive(Serialize)]
-#[serde(untagged)]
-pub(crate) enum Setting<'a> {
-    Decide(&'a PruneConfig),
-    Replay { plan: String },
 }
 
 impl Pruning {
@@ -86,10 +77,11 @@ impl Pruning {
         }
     }
 
-    pub(crate) fn setting(&self) -> Setting<'_> {
+    /// What its stage's key says: as a study writes it, but of a plan its hash instead of its place.
+    pub(crate) fn setting(&self) -> PruneSection {
         match self {
-            Self::Decide(config) => Setting::Decide(config),
-            Self::Replay(plan) => Setting::Replay { plan: plan.hash() },
+            Self::Decide(config) => PruneSection::Decide(config.clone()),
+            Self::Replay(plan) => PruneSection::Replay { plan: plan.hash() },
         }
     }
 

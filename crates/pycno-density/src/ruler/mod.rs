@@ -207,7 +207,8 @@ impl Ruler {
     /// # Errors
     ///
     /// [`DensityError::NoTasks`], [`DensityError::UnknownTask`], [`DensityError::Duplicate`],
-    /// [`MixedError::MeanOfMeans`] if one of several is itself a mean, [`DensityError::MixedRecipes`] for tasks measured in different ways, and those of the fits.
+    /// [`MixedError::MeanOfMeans`] if one of several is itself a mean, [`DensityError::MixedRecipes`] for tasks measured
+    /// in different ways, and those of the fits.
     pub fn mean_law(&self, tasks: &[&str]) -> Result<MeanLaw, DensityError> {
         let Measured { spec, law, card, .. } = self.measured(tasks)?;
         Ok(MeanLaw { spec, law, card })
@@ -215,9 +216,9 @@ impl Ruler {
 
     /// Tasks whose law of scores explains too little to read a size from, with its R2.
     pub fn poor_tasks(&self) -> Vec<(&str, f64)> {
-        let card = |entry: &TaskEntry| entry.card.score.clone();
-        let poor = self.file.task.iter().map(|entry| (entry.spec.name.as_str(), card(entry)));
-        poor.filter(|(_, card)| card.is_poor()).map(|(name, card)| (name, card.r_squared)).collect()
+        let tasks = self.file.task.iter().map(|entry| (&entry.spec.name, &entry.card.score));
+        let poor = tasks.filter(|(_, card)| card.is_poor());
+        poor.map(|(name, card)| (name.as_str(), card.r_squared)).collect()
     }
 
     /// Sizes and mean scores of the reference models behind a law of one step; a law of two steps

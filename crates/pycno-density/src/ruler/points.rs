@@ -139,10 +139,8 @@ fn direct(
     let point = |model: &ReferenceModel| {
         let percent = percent_of(spec, model)?;
         let params = model.params?;
-        if let Err(error) = expect_tokens(model, tokens) {
-            return Some(Err(error));
-        }
-        Some(score(percent).map(|score| (model.cluster(), SizePoint { params, score })))
+        let score = expect_tokens(model, tokens).and_then(|()| score(percent));
+        Some(score.map(|score| (model.cluster(), SizePoint { params, score })))
     };
     let of_suite = models.iter().filter(|model| recipe.suites.contains(&model.suite));
     let sizes = of_suite.filter_map(point).collect::<Result<Vec<_>, DensityError>>()?;

@@ -66,9 +66,13 @@ impl<'a> Keys<'a> {
             Some((end, _)) => format!("{}...", &found[..end]),
             None => found,
         };
+        ModelError::malformed(self.path, &self.place(key), expected, found)
+    }
+
+    /// A key with the tables it stands in, such as `rope_parameters.rope_theta`.
+    fn place(&self, key: &str) -> String {
         let dot = if self.prefix.is_empty() { "" } else { "." };
-        let part = format!("{}{dot}{key}", self.prefix);
-        ModelError::malformed(self.path, &part, expected, found)
+        format!("{}{dot}{key}", self.prefix)
     }
 
     pub(super) fn size(&self, key: &str) -> Result<usize, ModelError> {
@@ -118,9 +122,7 @@ impl<'a> Keys<'a> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::Object(map)) => {
-                let dot = if self.prefix.is_empty() { "" } else { "." };
-                let prefix = format!("{}{dot}{key}", self.prefix);
-                Ok(Some(Self { prefix, ..Self::new(map, self.path) }))
+                Ok(Some(Self { prefix: self.place(key), ..Self::new(map, self.path) }))
             }
             Some(_) => Err(self.wrong(key, "a table")),
         }

@@ -3,11 +3,11 @@
 //!
 //! It lies in a folder of its own, since some loaders take every `.safetensors` file beside the weights for weights.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use crate::{Checkpoint, HostTensor, Mask, Masks, ModelError, TensorId};
+use crate::{Checkpoint, HostTensor, Mask, Masks, ModelError, TensorId, files::read_if_there};
 
 /// The file's place in a checkpoint's folder.
 pub(crate) const MASKS: &str = "pycno/masks.safetensors";
@@ -25,11 +25,7 @@ pub(super) fn read(
     tensors: &BTreeMap<TensorId, HostTensor>,
 ) -> Result<Masks, ModelError> {
     let path = folder.join(MASKS);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Masks::new()),
-        Err(source) => return Err(ModelError::Io { action: "read", path, source }),
-    };
+    let Some(bytes) = read_if_there(&path)? else { return Ok(Masks::new()) };
     let refuse = |part: &str, expected: &str, found: String| {
         Err(ModelError::malformed(&path, part, expected, found))
     };
@@ -106,6 +102,8 @@ pub(super) fn bytes(checkpoint: &Checkpoint, path: &Path) -> Result<Option<Vec<u
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::json;
 
     use super::*;
