@@ -28,7 +28,7 @@ fn check_bits(name: &str) {
         let found = tensors.iter().find(|(id, _)| family.tensor(**id).as_deref() == Some(name));
         let found = found.unwrap().1;
         assert_eq!(found.shape(), expected.shape(), "{name}");
-        let found: Vec<u8> = found.data().iter().flat_map(|x| x.to_le_bytes()).collect();
+        let found: Vec<u8> = found.values().iter().flat_map(|x| x.to_le_bytes()).collect();
         assert!(found == expected.data(), "{name}");
     }
 }

@@ -38,7 +38,8 @@ fn trained(student: &Checkpoint, steps: u64, device: Device) -> TrainedStudent {
 fn distance(a: &Checkpoint, b: &Checkpoint) -> f64 {
     let square = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
     let tensor = |id: &TensorId| {
-        a.tensors[id].data().iter().zip(b.tensors[id].data()).map(square).sum::<f64>()
+        let (a, b) = (a.tensors[id].values(), b.tensors[id].values());
+        a.iter().zip(&*b).map(square).sum::<f64>()
     };
     a.tensors.keys().map(tensor).sum::<f64>().sqrt()
 }

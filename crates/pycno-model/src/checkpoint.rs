@@ -1,37 +1,10 @@
-//! A checkpoint as a value: spec, named tensors on the host, the tokenizer's files.
+//! A checkpoint as a value: spec, named tensors, the tokenizer's files.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use crate::{Mask, Masks, ModelError, ModelSpec, ParamCounts, TensorId, TensorInfo};
+use rayon::prelude::*;
 
-/// A tensor on the host in `f32`, row-major; cloning shares the data.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HostTensor {
-    shape: Vec<usize>,
-    data: Arc<Vec<f32>>,
-}
-
-impl HostTensor {
-    /// Joins shape and data.
-    ///
-    /// # Panics
-    ///
-    /// If their sizes differ.
-    pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Self {
-        assert_eq!(shape.iter().product::<usize>(), data.len(), "shape {shape:?} against data");
-        Self { shape, data: Arc::new(data) }
-    }
-
-    /// Extents, outermost first.
-    pub fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    /// The values, row-major.
-    pub fn data(&self) -> &[f32] {
-        &self.data
-    }
-}
+use crate::{HostTensor, Mask, Masks, ModelError, ModelSpec, ParamCounts, TensorId, TensorInfo};
 
 /// A model at rest.
 #[derive(Clone, Debug)]
@@ -91,7 +64,7 @@ impl Checkpoint {
             let found = mask.shape();
             return Some(format!("mask of {id}: expected one for {expected:?}, found {found:?}"));
         };
-        let weight = matrix.data()[mask.violation(matrix)?];
+        let (_, weight) = mask.violation(matrix)?;
         Some(format!("mask of {id}: expected 0 where it removes a weight, found {weight}"))
     }
 
@@ -111,7 +84,8 @@ impl Checkpoint {
         self.tensors
             .iter()
             .filter(|(id, _)| !id.part.is_embedding())
-            .map(|(_, tensor)| tensor.data().iter().filter(|x| **x != 0.0).count())
+            .flat_map(|(_, tensor)| tensor.blocks())
+            .map(|block| block.par_iter().filter(|x| **x != 0.0).count())
             .sum()
     }
 }

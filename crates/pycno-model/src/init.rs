@@ -96,14 +96,14 @@ mod tests {
             (TensorId::weight(3, Part::O), 0.125 / 8.0_f64.sqrt()),
             (TensorId::weight(3, Part::Down), 1.0 / (8.0 * 168.0_f64).sqrt()),
         ] {
-            let data = model.tensors[&part].data();
+            let data = model.tensors[&part].values();
             let square: f64 = data.iter().map(|x| f64::from(*x).powi(2)).sum();
             let found = (square / data.len() as f64).sqrt();
             assert!((found / expect - 1.0).abs() < 0.05, "{part}: {found}, not {expect}");
         }
-        assert_eq!(model.tensors[&TensorId::outside(Part::FinalNorm)].data(), [1.0; 64]);
+        assert_eq!(*model.tensors[&TensorId::outside(Part::FinalNorm)].values(), [1.0; 64]);
         let bias = TensorId::bias(0, Part::Q);
-        assert_eq!(model.tensors[&bias].data(), [0.0; 64]);
+        assert_eq!(*model.tensors[&bias].values(), [0.0; 64]);
     }
 
     #[test]
@@ -111,9 +111,9 @@ mod tests {
         let (one, two) = (initial(&spec(), Seed(1)), initial(&spec(), Seed(1)));
         assert_eq!(one.tensors, two.tensors);
         assert_ne!(one.tensors, initial(&spec(), Seed(2)).tensors);
-        let of = |layer: usize| one.tensors[&TensorId::weight(layer, Part::Up)].data()[0];
+        let of = |layer: usize| one.tensors[&TensorId::weight(layer, Part::Up)].values()[0];
         assert!((of(0) - of(1)).abs() > 0.0);
-        let first = one.tensors[&TensorId::outside(Part::Embedding)].data()[0];
+        let first = one.tensors[&TensorId::outside(Part::Embedding)].values()[0];
         assert_eq!(first.to_bits(), FIRST.to_bits(), "{first:e}");
     }
 

@@ -350,7 +350,7 @@ pub(crate) fn load_tensor<const D: usize>(
     host: &HostTensor,
     target: &DeviceDtype<'_>,
 ) -> Tensor<D> {
-    let data = TensorData::new(host.data().to_vec(), host.shape().to_vec());
+    let data = TensorData::new(host.values().into_owned(), host.shape().to_vec());
     Tensor::from_data(data.convert_dtype(target.dtype), (target.device, target.dtype))
 }
 

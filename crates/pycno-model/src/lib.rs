@@ -1,7 +1,7 @@
 //! Decoder-only language models: one [`Decoder`] described by a [`ModelSpec`], checkpoints in (Hugging Face
 //! folders, GGUF files) and out (Hugging Face folders).
 //!
-//! A [`Checkpoint`] is a value: a spec and `f32` tensors on the host, by [`TensorId`]. Readers make one, surgery
+//! A [`Checkpoint`] is a value: a spec and tensors, by [`TensorId`], that stay in their file until they are read. Readers make one, surgery
 //! turns one into another, [`Decoder::new`] runs one. Families of models differ by their spec; how each writes its
 //! config and names its tensors is known in one file below [`hf`].
 //! Start reading at [`spec`], then [`tensors`] and [`decoder`].
@@ -10,6 +10,7 @@
 pub mod checkpoint;
 pub mod decoder;
 mod dtype;
+mod encoding;
 mod error;
 mod files;
 pub mod gguf;
@@ -20,9 +21,10 @@ mod map;
 mod masks;
 pub mod source;
 pub mod spec;
+pub mod tensor;
 pub mod tensors;
 
-pub use checkpoint::{Checkpoint, HostTensor};
+pub use checkpoint::Checkpoint;
 pub use decoder::{Cache, Decoder};
 pub use dtype::ComputeDtype;
 pub use error::ModelError;
@@ -34,4 +36,5 @@ pub use spec::{
     AttentionSpec, FfnSpec, LayerSpec, Llama3Scaling, ModelSpec, NormPlacement, NormSpec,
     ParamCounts, RopeScaling, RopeSpec,
 };
+pub use tensor::HostTensor;
 pub use tensors::{Dim, Part, TensorId, TensorInfo};

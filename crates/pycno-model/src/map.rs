@@ -1,25 +1,44 @@
 //! The one place that maps a file into memory; every reader of large files shares it.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, ops::Deref, path::Path};
 
 use memmap2::Mmap;
 
 use crate::ModelError;
+
+/// A file's bytes, on disk or held.
+pub(crate) enum FileBytes {
+    /// On disk; the system keeps in memory what is read.
+    Mapped(Mmap),
+    /// Of a file that is not on disk.
+    Held(Vec<u8>),
+}
+
+impl Deref for FileBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Held(bytes) => bytes,
+        }
+    }
+}
 
 /// Maps a file for reading.
 ///
 /// # Errors
 ///
 /// [`ModelError::Io`] if the file cannot be opened or mapped.
-pub(crate) fn map(path: &Path) -> Result<Mmap, ModelError> {
+pub(crate) fn map(path: &Path) -> Result<FileBytes, ModelError> {
     let failed = |source| ModelError::Io { action: "read", path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
-    map_file(&file).map_err(failed)
+    map_file(&file).map(FileBytes::Mapped).map_err(failed)
 }
 
 #[expect(unsafe_code, reason = "weights of many gigabytes are read without a second copy")]
 fn map_file(file: &File) -> std::io::Result<Mmap> {
-    // SAFETY: the map is read-only, and readers copy out of it before they return. A file cut short by
-    // another process meanwhile ends this one with a signal; weights are not edited in place.
+    // SAFETY: the map is read-only, and nothing of this process writes to a file of weights in place. A file that
+    // another process cuts short meanwhile ends this one with a signal: ARCHITECTURE.md says so to users.
     unsafe { Mmap::map(file) }
 }

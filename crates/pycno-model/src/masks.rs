@@ -86,15 +86,19 @@ impl Mask {
     /// If the matrix has another shape.
     #[must_use]
     pub fn apply(&self, matrix: &HostTensor) -> HostTensor {
-        assert_eq!(matrix.shape(), self.shape, "a mask of the matrix");
-        let weights = matrix.data().iter().enumerate();
-        let masked = weights.map(|(i, w)| if self.keeps(i) { *w } else { 0.0 }).collect();
-        HostTensor::new(matrix.shape().to_vec(), masked)
+        matrix.masked(self)
     }
 
-    /// The row-major index of a weight of the matrix that is not kept and yet not 0, if there is one.
-    pub fn violation(&self, matrix: &HostTensor) -> Option<usize> {
-        matrix.data().iter().enumerate().position(|(i, w)| *w != 0.0 && !self.keeps(i))
+    /// The row-major index and value of a weight of the matrix that is not kept and yet not 0, if there is one.
+    pub fn violation(&self, matrix: &HostTensor) -> Option<(usize, f32)> {
+        let mut first = 0;
+        matrix.blocks().find_map(|block| {
+            let wrong = |(i, weight): &(usize, &f32)| **weight != 0.0 && !self.keeps(first + i);
+            let found =
+                block.iter().enumerate().find(wrong).map(|(i, weight)| (first + i, *weight));
+            first += block.len();
+            found
+        })
     }
 }
 
@@ -122,9 +126,9 @@ mod tests {
     fn what_is_not_kept_becomes_zero_and_is_found_where_it_is_not() {
         let mask = Mask::new([2, 2], &[true, false, false, true]);
         let matrix = HostTensor::new(vec![2, 2], vec![1.0, 2.0, 3.0, f32::NAN]);
-        assert_eq!(mask.violation(&matrix), Some(1));
+        assert_eq!(mask.violation(&matrix), Some((1, 2.0)));
         let masked = mask.apply(&matrix);
-        assert_eq!((&masked.data()[..3], mask.violation(&masked)), (&[1.0, 0.0, 0.0][..], None));
+        assert_eq!((&masked.values()[..3], mask.violation(&masked)), (&[1.0, 0.0, 0.0][..], None));
         assert_eq!(mask.factors(), [1.0, 0.0, 0.0, 1.0]);
     }
 }

@@ -33,10 +33,12 @@ pub(crate) fn by_name(masks: &Masks) -> BTreeMap<String, String> {
 
 fn values(tensor: &HostTensor) -> String {
     let mut hasher = blake3::Hasher::new();
-    if cfg!(target_endian = "little") {
-        hasher.update(bytemuck::cast_slice(tensor.data()));
-    } else {
-        tensor.data().iter().for_each(|x| _ = hasher.update(&x.to_le_bytes()));
+    for block in tensor.blocks() {
+        if cfg!(target_endian = "little") {
+            hasher.update(bytemuck::cast_slice(&block));
+        } else {
+            block.iter().for_each(|x| _ = hasher.update(&x.to_le_bytes()));
+        }
     }
     hasher.finalize().to_hex().to_string()
 }
@@ -59,7 +61,7 @@ mod tests {
         assert_eq!(fingerprint(&checkpoint), fingerprint(&other));
 
         let id = TensorId::outside(Part::FinalNorm);
-        let mut data = checkpoint.tensors[&id].data().to_vec();
+        let mut data = checkpoint.tensors[&id].values().to_vec();
         data[0] = f32::from_bits(data[0].to_bits() ^ 1);
         let shape = checkpoint.tensors[&id].shape().to_vec();
         other.tensors.insert(id, HostTensor::new(shape, data));

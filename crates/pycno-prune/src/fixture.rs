@@ -122,7 +122,7 @@ pub(crate) fn checkpoint(spec: &ModelSpec, seed: u64) -> Checkpoint {
 /// Replaces a tensor's values by what `f` makes of index and value.
 pub(crate) fn edit(checkpoint: &mut Checkpoint, id: TensorId, f: impl Fn(usize, f32) -> f32) {
     let tensor = &checkpoint.tensors[&id];
-    let data = tensor.data().iter().enumerate().map(|(i, x)| f(i, *x)).collect();
+    let data = tensor.values().iter().enumerate().map(|(i, x)| f(i, *x)).collect();
     let edited = HostTensor::new(tensor.shape().to_vec(), data);
     checkpoint.tensors.insert(id, edited);
 }

@@ -274,7 +274,7 @@ mod tests {
                 let after = &student.tensors[id];
                 let mask = student.masks.get(id);
                 assert_eq!(after, &mask.map_or_else(|| before.clone(), |m| m.apply(before)));
-                let n = before.data().len();
+                let n = before.n_values();
                 assert!(mask.is_none_or(|mask| n - mask.count() == n * 4 / 10), "{id}");
             }
         }
@@ -287,8 +287,8 @@ mod tests {
         let global = weights(MAGNITUDE, 0.3).with_allocation(Allocation::Global).unwrap();
         let of_all = pruned(&checkpoint, &global);
         let sizes = |student: &Checkpoint, id: &TensorId| {
-            let weights = checkpoint.tensors[id].data().iter().map(|w| w.abs());
-            let sorted = weights.zip(student.masks[id].kept());
+            let weights = checkpoint.tensors[id].values();
+            let sorted = weights.iter().map(|w| w.abs()).zip(student.masks[id].kept());
             let (stay, go): (Vec<_>, Vec<_>) = sorted.partition(|(_, kept)| *kept);
             let least = stay.iter().map(|(w, _)| *w).fold(f32::INFINITY, f32::min);
             (least, go.iter().map(|(w, _)| *w).fold(0.0, f32::max), go.len())
@@ -302,7 +302,7 @@ mod tests {
         let least = all.iter().map(|(least, ..)| *least).fold(f32::INFINITY, f32::min);
         let most = all.iter().map(|(_, most, _)| *most).fold(0.0, f32::max);
         assert!(least > most, "one threshold for all");
-        let total: usize = ids.iter().map(|id| checkpoint.tensors[id].data().len()).sum();
+        let total: usize = ids.iter().map(|id| checkpoint.tensors[id].n_values()).sum();
         assert_eq!(all.iter().map(|(.., n)| n).sum::<usize>(), total * 3 / 10);
     }
 
@@ -313,8 +313,8 @@ mod tests {
         let config = |pattern| config(&format!("criterion = 'magnitude'\nstructure = '{pattern}'"));
         let student = pruned(&checkpoint, &config("1:4"));
         for (id, mask) in &student.masks {
-            let runs = checkpoint.tensors[id]
-                .data()
+            let weights = checkpoint.tensors[id].values();
+            let runs = weights
                 .chunks(4)
                 .zip(mask.kept().chunks(4).map(<[bool]>::to_vec).collect::<Vec<_>>());
             for (weights, kept) in runs {
@@ -356,7 +356,7 @@ mod tests {
         assert_eq!(student.masks.len(), matrices(&student).len());
         for (id, mask) in &student.masks {
             assert_eq!(mask.violation(&student.tensors[id]), None);
-            let zeros = student.tensors[id].data().iter().filter(|w| **w == 0.0).count();
+            let zeros = student.tensors[id].values().iter().filter(|w| **w == 0.0).count();
             assert_eq!(mask.kept().iter().filter(|kept| !**kept).count(), zeros, "{id}");
         }
     }

@@ -5,6 +5,7 @@
 //! down, a key/value group is `d_head` rows of k and v and the rows of q and columns of o of the query
 //! heads it serves, a layer is the whole block. Biases go with their rows, masks of single weights with both.
 //!
+//! The parts of the student's tensors are taken where they are read, so that it takes no memory beside its teacher's.
 //! Tokenizer files travel along. `config` still says the old sizes: whoever writes the checkpoint to
 //! disk builds those keys from `spec`.
 
@@ -115,38 +116,25 @@ fn row_len(shape: &[usize]) -> usize {
 }
 
 fn take(tensor: &HostTensor, cuts: &[Cut]) -> HostTensor {
-    if cuts.is_empty() {
-        return tensor.clone();
-    }
-    let (shape, data) = taken(tensor.shape().to_vec(), tensor.data().to_vec(), cuts);
-    HostTensor::new(shape, data)
+    cuts.iter().fold(tensor.clone(), |tensor, (side, kept)| match side {
+        Side::Rows => tensor.with_rows(kept.clone()),
+        Side::Columns => tensor.with_columns(kept.clone()),
+    })
 }
 
 fn take_mask(mask: &Mask, cuts: &[Cut]) -> Mask {
-    if cuts.is_empty() {
-        return mask.clone();
-    }
-    let (shape, kept) = taken(mask.shape().to_vec(), mask.kept(), cuts);
-    Mask::new([shape[0], shape[1]], &kept)
-}
-
-/// Shape and entries that stay, row-major.
-fn taken<T: Copy>(mut shape: Vec<usize>, mut data: Vec<T>, cuts: &[Cut]) -> (Vec<usize>, Vec<T>) {
+    let [mut rows, mut columns] = mask.shape().map(|n| (0..n).collect::<Vec<usize>>());
     for (side, kept) in cuts {
-        let len = row_len(&shape);
-        data = match side {
-            Side::Rows => {
-                shape[0] = kept.len();
-                kept.iter().flat_map(|row| &data[row * len..(row + 1) * len]).copied().collect()
-            }
-            Side::Columns => {
-                shape[1] = kept.len();
-                let rows = data.chunks_exact(len);
-                rows.flat_map(|row| kept.iter().map(|column| row[*column])).collect()
-            }
-        };
+        *match side {
+            Side::Rows => &mut rows,
+            Side::Columns => &mut columns,
+        } = kept.clone();
     }
-    (shape, data)
+    let [_, width] = mask.shape();
+    let of_row =
+        |row: &usize| columns.iter().map(|column| row * width + column).collect::<Vec<_>>();
+    let kept: Vec<bool> = rows.iter().flat_map(of_row).map(|i| mask.keeps(i)).collect();
+    Mask::new([rows.len(), columns.len()], &kept)
 }
 
 fn zero(tensor: &HostTensor, cuts: &[Cut]) -> HostTensor {
@@ -155,8 +143,8 @@ fn zero(tensor: &HostTensor, cuts: &[Cut]) -> HostTensor {
 
 fn zeroed(tensor: &HostTensor, side: Side, kept: &[usize]) -> HostTensor {
     let len = row_len(tensor.shape());
-    let mut data = vec![0.0; tensor.data().len()];
-    let source = tensor.data();
+    let source = tensor.values();
+    let mut data = vec![0.0; source.len()];
     match side {
         Side::Rows => {
             for row in kept {
@@ -176,7 +164,7 @@ fn zeroed(tensor: &HostTensor, side: Side, kept: &[usize]) -> HostTensor {
 }
 
 fn zeros(tensor: &HostTensor) -> HostTensor {
-    HostTensor::new(tensor.shape().to_vec(), vec![0.0; tensor.data().len()])
+    HostTensor::new(tensor.shape().to_vec(), vec![0.0; tensor.n_values()])
 }
 
 #[cfg(test)]
@@ -316,15 +304,15 @@ mod tests {
             let id = TensorId::weight(1, part);
             let source = checkpoint.tensors[&id].clone();
             let row = |i: usize| (i / d_model + 3) % d_ffn;
-            fixture::edit(&mut rotated, id, |i, _| source.data()[row(i) * d_model + i % d_model]);
+            fixture::edit(&mut rotated, id, |i, _| source.values()[row(i) * d_model + i % d_model]);
             let id = TensorId::bias(1, part);
             let source = checkpoint.tensors[&id].clone();
-            fixture::edit(&mut rotated, id, |i, _| source.data()[(i + 3) % d_ffn]);
+            fixture::edit(&mut rotated, id, |i, _| source.values()[(i + 3) % d_ffn]);
         }
         let id = TensorId::weight(1, Part::Down);
         let source = checkpoint.tensors[&id].clone();
         let column = |i: usize| (i % d_ffn + 3) % d_ffn;
-        fixture::edit(&mut rotated, id, |i, _| source.data()[i / d_ffn * d_ffn + column(i)]);
+        fixture::edit(&mut rotated, id, |i, _| source.values()[i / d_ffn * d_ffn + column(i)]);
         assert_ne!(rotated.tensors, checkpoint.tensors);
         assert!(error(&rotated, &checkpoint) <= TOLERANCE);
     }
@@ -346,7 +334,7 @@ mod tests {
     fn rows_and_columns_are_taken_and_silenced_as_by_hand() {
         let tensor = HostTensor::new(vec![2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         let check = |found: HostTensor, shape: [usize; 2], data: &[f32]| {
-            assert_eq!((found.shape(), found.data()), (&shape[..], data));
+            assert_eq!((found.shape(), &*found.values()), (&shape[..], data));
         };
         let (row, columns) = ((Side::Rows, vec![1]), (Side::Columns, vec![0, 2]));
         check(take(&tensor, std::slice::from_ref(&row)), [1, 3], &[4.0, 5.0, 6.0]);

@@ -1,6 +1,8 @@
 //! From importances of single weights to masks: the same share of every matrix, one share of all together, or a
 //! pattern along the inputs of a row.
 
+use std::borrow::Cow;
+
 use pycno_model::{Checkpoint, HostTensor, Mask, Masks, TensorId, TensorInfo};
 use rayon::prelude::*;
 
@@ -69,7 +71,7 @@ fn cut_group(
     rule: Rules<'_>,
     sparsity: Sparsity,
 ) -> Result<Vec<(TensorId, Mask)>, PruneError> {
-    let weights: usize = group.iter().map(|matrix| matrix.weight.data().len()).sum();
+    let weights: usize = group.iter().map(|matrix| matrix.weight.n_values()).sum();
     let mut cut = Cut::of(weights - sparsity.kept(weights), group.len(), |i| group[i].keys(rule))?;
     let mut masks = Vec::with_capacity(group.len());
     for matrix in group {
@@ -81,10 +83,11 @@ fn cut_group(
 impl Matrix<'_> {
     /// Refuses a weight that has no rank.
     fn ranked(self) -> Result<Self, PruneError> {
-        match self.weight.data().par_iter().find_first(|w| !w.is_finite()) {
+        let lost = |block: Cow<'_, [f32]>| block.par_iter().find_first(|w| !w.is_finite()).copied();
+        match self.weight.blocks().find_map(lost) {
             None => Ok(self),
             Some(value) => {
-                let (tensor, value) = (self.id.to_string(), *value);
+                let tensor = self.id.to_string();
                 Err(PruneError::NotFiniteWeight { tensor, value })
             }
         }

@@ -34,13 +34,13 @@ fn run(model: &str) -> Result<(Checkpoint, Checkpoint), Box<dyn Error>> {
 fn of_layer(teacher: &Checkpoint, layer: usize) -> Vec<f64> {
     let [up, down] =
         [Part::Up, Part::Down].map(|part| &teacher.tensors[&TensorId::weight(layer, part)]);
-    let (d_ffn, d_model) = (up.shape()[0], up.shape()[1]);
+    let (d_ffn, down) = (up.shape()[0], down.values());
     let norm = |weights: &mut dyn Iterator<Item = &f32>| {
         weights.map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt()
     };
     let channel = |i: usize| {
-        let rows = norm(&mut up.data()[i * d_model..(i + 1) * d_model].iter());
-        rows * norm(&mut down.data().iter().skip(i).step_by(d_ffn))
+        let row = norm(&mut up.rows(i..i + 1).iter());
+        row * norm(&mut down.iter().skip(i).step_by(d_ffn))
     };
     (0..d_ffn).map(channel).collect()
 }

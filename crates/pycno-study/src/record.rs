@@ -94,7 +94,7 @@ fn sizes(model: &Model) -> Result<ModelSizes, StudyError> {
 }
 
 fn stored(checkpoint: &Checkpoint) -> u64 {
-    checkpoint.tensors.values().map(|tensor| tensor.data().len() as u64).sum()
+    checkpoint.tensors.values().map(|tensor| tensor.n_values() as u64).sum()
 }
 
 /// The ruler with its curves: one per task, and `mean` for the headline.

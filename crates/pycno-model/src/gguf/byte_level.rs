@@ -104,14 +104,13 @@ fn merges(metadata: &Metadata, vocabulary: &Vocabulary<'_>) -> Result<Vec<Value>
 mod tests {
     use super::*;
     use crate::gguf::{
-        fixture::{Fixture, refusal},
+        fixture::{Fixture, parsed, refusal},
         metadata::Value as Entry,
-        parse,
     };
 
     fn tokenizer(pre: &str) -> Value {
         let fixture = Fixture::llama().with(PRE, Entry::Text(pre.to_owned()));
-        let checkpoint = parse(std::path::Path::new("a.gguf"), &fixture.bytes()).unwrap();
+        let checkpoint = parsed(&fixture.bytes()).unwrap();
         serde_json::from_slice(&checkpoint.files["tokenizer.json"]).unwrap()
     }
 

@@ -45,15 +45,14 @@ mod tests {
     use serde_json::json;
 
     use crate::gguf::{
-        fixture::{Fixture, refusal},
+        fixture::{Fixture, parsed, refusal},
         metadata::Value,
-        parse,
     };
 
     #[test]
     fn the_config_says_what_the_metadata_said() {
         let bytes = Fixture::llama().bytes();
-        let config = parse(std::path::Path::new("a.gguf"), &bytes).unwrap().config;
+        let config = parsed(&bytes).unwrap().config;
         let expect = [
             ("model_type", json!("llama")),
             ("hidden_size", json!(16)),

@@ -1,8 +1,9 @@
 //! Writes small GGUF files for the tests, and lies in them where asked.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{metadata::Value, parse};
+use crate::{Checkpoint, ModelError, map::FileBytes};
 
 /// A file to be.
 #[derive(Clone, Debug)]
@@ -118,7 +119,12 @@ const SHAPES: [(&str, &[u64]); 11] = [
 /// The error that reading the file gives, with its place.
 #[track_caller]
 pub(super) fn refusal(fixture: &Fixture) -> String {
-    parse(Path::new("a.gguf"), &fixture.bytes()).expect_err("a refusal").to_string()
+    parsed(&fixture.bytes()).expect_err("a refusal").to_string()
+}
+
+/// Reads a file's bytes as those of `a.gguf`.
+pub(super) fn parsed(bytes: &[u8]) -> Result<Checkpoint, ModelError> {
+    parse(Path::new("a.gguf"), &Arc::new(FileBytes::Held(bytes.to_vec())))
 }
 
 fn string(out: &mut Vec<u8>, text: &str) {

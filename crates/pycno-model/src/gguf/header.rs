@@ -4,11 +4,8 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{
-    dequant::Encoding,
-    metadata::{Metadata, Value},
-};
-use crate::ModelError;
+use super::metadata::{Metadata, Value};
+use crate::{ModelError, encoding::Encoding};
 
 const MAGIC: &[u8] = b"GGUF";
 const VERSIONS: std::ops::RangeInclusive<u32> = 2..=3;
@@ -31,6 +28,8 @@ pub(super) struct StoredTensor<'a> {
     /// Extents, outermost first (the file has them innermost first).
     pub(super) shape: Vec<usize>,
     pub(super) encoding: Encoding,
+    /// Where its bytes begin in the file.
+    pub(super) start: usize,
     pub(super) bytes: &'a [u8],
 }
 
@@ -123,15 +122,15 @@ fn stored<'a>(
         .try_fold(1_usize, |product, extent| product.checked_mul(*extent))
         .and_then(|len| (len / encoding.block_len()).checked_mul(encoding.block_bytes()))
         .ok_or_else(|| cursor.metadata.wrong(place, "a size below 2^64", "more"))?;
-    let bytes = start
+    let place_in_file = start
         .checked_add(entry.offset)
         .and_then(|from| usize::try_from(from).ok())
-        .and_then(|from| cursor.bytes.get(from..from.checked_add(length)?));
-    let bytes = bytes.ok_or_else(|| {
+        .and_then(|from| Some((from, cursor.bytes.get(from..from.checked_add(length)?)?)));
+    let (start, bytes) = place_in_file.ok_or_else(|| {
         let left = (cursor.bytes.len() as u64).saturating_sub(start).saturating_sub(entry.offset);
         cursor.truncated(place, length as u64, left)
     })?;
-    Ok(StoredTensor { shape: entry.shape.clone(), encoding, bytes })
+    Ok(StoredTensor { shape: entry.shape.clone(), encoding, start, bytes })
 }
 
 /// Reads little-endian values front to back.

@@ -134,7 +134,7 @@ fn is_harmless_to_tokens(key: &str, value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gguf::fixture::{Fixture, refusal};
+    use crate::gguf::fixture::{Fixture, parsed, refusal};
 
     #[track_caller]
     fn check(key: &str, value: Value, expect: Option<&str>) {
@@ -145,7 +145,7 @@ mod tests {
                 assert!(message.contains(key) && message.contains(words), "{message}");
             }
             None => {
-                crate::gguf::parse(std::path::Path::new("a.gguf"), &fixture.bytes()).unwrap();
+                parsed(&fixture.bytes()).unwrap();
             }
         }
     }

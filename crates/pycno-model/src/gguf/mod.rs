@@ -2,13 +2,12 @@
 //! ([format](https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), versions 2 and 3).
 //!
 //! A GGUF file is a model in one piece: metadata, tokenizer and quantized weights. What comes out is an
-//! ordinary [`Checkpoint`]: weights as `f32`, and the `config.json`
+//! ordinary [`Checkpoint`]: weights that are unpacked where they are read, and the `config.json`
 //! and `tokenizer.json` that the file was once converted from, rebuilt.
 
 mod arch;
 mod byte_level;
 mod config;
-mod dequant;
 #[cfg(test)]
 mod fixture;
 mod header;
@@ -19,12 +18,16 @@ mod spec;
 mod tensors;
 mod tokenizer;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 pub use self::arch::{ARCHITECTURES, Architecture};
 
 use self::header::Gguf;
-use crate::{Checkpoint, ModelError, files::refuse_pointer, map::map};
+use crate::{
+    Checkpoint, ModelError,
+    files::refuse_pointer,
+    map::{FileBytes, map},
+};
 
 /// Reads a GGUF file into a checkpoint.
 ///
@@ -36,17 +39,17 @@ use crate::{Checkpoint, ModelError, files::refuse_pointer, map::map};
 pub fn read(path: &Path) -> Result<Checkpoint, ModelError> {
     let bytes = map(path)?;
     refuse_pointer(path, &bytes)?;
-    parse(path, &bytes)
+    parse(path, &Arc::new(bytes))
 }
 
 /// As [`read`], from bytes; `path` is for messages.
-fn parse(path: &Path, bytes: &[u8]) -> Result<Checkpoint, ModelError> {
+fn parse(path: &Path, bytes: &Arc<FileBytes>) -> Result<Checkpoint, ModelError> {
     let file = Gguf::parse(path, bytes)?;
     let (architecture, spec) = spec::read(&file)?;
     let files = tokenizer::files(&file, &spec)?;
     let config = config::build(&file, architecture, &spec)?;
     known::check_left(&file.metadata, architecture.name)?;
-    let tensors = tensors::read(&file, architecture, &spec)?;
+    let tensors = tensors::read((&file, bytes), architecture, &spec)?;
     let checkpoint = Checkpoint { files, config, ..Checkpoint::new(spec, tensors) };
     checkpoint.check()?;
     Ok(checkpoint)
@@ -57,15 +60,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        fixture::{Fixture, refusal},
+        fixture::{Fixture, parsed, refusal},
         metadata::Value,
         *,
     };
     use crate::{Part, TensorId};
-
-    fn parsed(bytes: &[u8]) -> Result<Checkpoint, ModelError> {
-        parse(Path::new("a.gguf"), bytes)
-    }
 
     /// Checks that a header whose bytes are overwritten at a place is refused with a text.
     #[track_caller]
@@ -83,7 +82,7 @@ mod tests {
             let checkpoint = parsed(&fixture.bytes()).unwrap();
             assert_eq!(checkpoint.tensors.len(), 11);
             assert_eq!(
-                checkpoint.tensors[&TensorId::outside(Part::FinalNorm)].data()[3].to_bits(),
+                checkpoint.tensors[&TensorId::outside(Part::FinalNorm)].values()[3].to_bits(),
                 3_f32.to_bits()
             );
         }

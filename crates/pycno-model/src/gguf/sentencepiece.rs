@@ -100,9 +100,8 @@ fn splits<'a>(vocabulary: &Vocabulary<'_>, piece: &'a str) -> Vec<(&'a str, &'a 
 mod tests {
     use super::*;
     use crate::gguf::{
-        fixture::{Fixture, refusal},
+        fixture::{Fixture, parsed, refusal},
         metadata::Value as Entry,
-        parse,
     };
 
     /// Pieces `<unk>`, `<s>`, `a`, `b` and one more.
@@ -120,7 +119,7 @@ mod tests {
 
     #[track_caller]
     fn check(fixture: &Fixture, pointer: &str, expect: &Value) {
-        let checkpoint = parse(std::path::Path::new("a.gguf"), &fixture.bytes()).unwrap();
+        let checkpoint = parsed(&fixture.bytes()).unwrap();
         let tokenizer: Value = serde_json::from_slice(&checkpoint.files["tokenizer.json"]).unwrap();
         assert_eq!(tokenizer.pointer(pointer), Some(expect), "{pointer}");
     }

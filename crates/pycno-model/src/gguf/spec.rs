@@ -2,13 +2,12 @@
 
 use super::{
     arch::{ARCHITECTURES, Architecture},
-    dequant::dequantize,
     header::Gguf,
     metadata::Metadata,
 };
 use crate::{
     AttentionSpec, FfnSpec, LayerSpec, Llama3Scaling, ModelError, ModelSpec, NormSpec, RopeScaling,
-    RopeSpec,
+    RopeSpec, encoding::dequantize,
 };
 
 /// llama.cpp's, where the file does not say.

@@ -1,14 +1,13 @@
 //! Weights by what they are, out of GGUF's names and layout.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     arch::Architecture,
-    dequant::dequantize,
     header::{Gguf, StoredTensor},
     spec::ROPE_DIVISORS,
 };
-use crate::{HostTensor, ModelError, ModelSpec, Part, TensorId, tensors::Param};
+use crate::{HostTensor, ModelError, ModelSpec, Part, TensorId, map::FileBytes, tensors::Param};
 
 /// Parts of a block by GGUF's names.
 const PARTS: [(Part, &str); 13] = [
@@ -27,9 +26,9 @@ const PARTS: [(Part, &str); 13] = [
     (Part::PostFfnNorm, "post_ffw_norm"),
 ];
 
-/// Reads every tensor. Names and shapes are checked before any is unpacked.
+/// Finds every tensor. Names and shapes are checked before any is unpacked.
 pub(super) fn read(
-    file: &Gguf<'_>,
+    (file, bytes): (&Gguf<'_>, &Arc<FileBytes>),
     architecture: &Architecture,
     spec: &ModelSpec,
 ) -> Result<BTreeMap<TensorId, HostTensor>, ModelError> {
@@ -57,7 +56,8 @@ pub(super) fn read(
     if !missing.is_empty() {
         return Err(ModelError::Tensors { missing, unexpected: vec![], misshapen: vec![] });
     }
-    Ok(found.into_iter().map(|(id, stored)| (id, unpack(id, stored, architecture, spec))).collect())
+    let tensor = |(id, stored)| (id, tensor(id, (stored, bytes), architecture, spec));
+    Ok(found.into_iter().map(tensor).collect())
 }
 
 /// As llama.cpp's converter names it, such as `blk.3.attn_q.weight`.
@@ -78,36 +78,35 @@ fn gguf_name(id: TensorId) -> String {
     format!("{name}.{param}")
 }
 
-fn unpack(
+fn tensor(
     id: TensorId,
-    stored: &StoredTensor<'_>,
+    (stored, bytes): (&StoredTensor<'_>, &Arc<FileBytes>),
     architecture: &Architecture,
     spec: &ModelSpec,
 ) -> HostTensor {
-    let mut values = dequantize(stored.encoding, stored.bytes);
+    let range = stored.start..stored.start + stored.bytes.len();
+    let tensor = HostTensor::stored(stored.shape.clone(), (bytes, range), stored.encoding);
     if architecture.rotary_pairs && matches!(id.part, Part::Q | Part::K) {
-        let row = stored.shape.iter().skip(1).product();
         let d_head = id.layer.map_or(0, |layer| spec.layers[layer].d_head());
-        values = pairs_to_halves(&values, d_head, row);
+        return tensor.with_rows(pairs_to_halves(stored.shape[0], d_head));
     }
     if spec.norm.unit_offset && stored.shape.len() == 1 && id.param == Param::Weight {
         // The converter stores the gain itself.
-        for gain in &mut values {
-            *gain -= 1.0;
-        }
+        let gains = tensor.values().iter().map(|gain| gain - 1.0).collect();
+        return HostTensor::new(stored.shape.clone(), gains);
     }
-    HostTensor::new(stored.shape.clone(), values)
+    tensor
 }
 
-/// Reorders the rows of each head from neighboring rotary pairs to halves: llama.cpp's converter
-/// stores row `s d_head / 2 + j` of a head, `s` in {0, 1}, as its row `2 j + s`.
-fn pairs_to_halves(values: &[f32], d_head: usize, row: usize) -> Vec<f32> {
+/// The rows of each head from neighboring rotary pairs to halves, each by its place in the file: llama.cpp's
+/// converter stores row `s d_head / 2 + j` of a head, `s` in {0, 1}, as its row `2 j + s`.
+fn pairs_to_halves(rows: usize, d_head: usize) -> Vec<usize> {
     let half = d_head / 2;
-    let order = (0..values.len() / row).map(|i| {
+    let place = |i: usize| {
         let (head, within) = (i / d_head, i % d_head);
         head * d_head + 2 * (within % half) + within / half
-    });
-    order.flat_map(|from| &values[from * row..(from + 1) * row]).copied().collect()
+    };
+    (0..rows).map(place).collect()
 }
 
 #[cfg(test)]
@@ -118,28 +117,30 @@ mod tests {
     use crate::gguf::fixture::{Fixture, refusal};
 
     /// `reshape(heads, 2, half, row).swapaxes(1, 2)`, as the converter has it.
-    fn halves_to_pairs(values: &[f32], d_head: usize, row: usize) -> Vec<f32> {
+    fn halves_to_pairs(heads: usize, d_head: usize) -> Vec<usize> {
         let half = d_head / 2;
-        let heads = 0..values.len() / row / d_head;
-        let places = heads.flat_map(|head| {
-            (0..half).flat_map(move |j| [0, 1].map(|s| head * d_head + s * half + j))
-        });
-        places.flat_map(|from| &values[from * row..(from + 1) * row]).copied().collect()
+        let of_head =
+            |head| (0..half).flat_map(move |j| [0, 1].map(|s| head * d_head + s * half + j));
+        (0..heads).flat_map(of_head).collect()
     }
 
     proptest! {
         #[test]
         fn the_permutation_is_undone(heads in 1_usize..5, half in 1_usize..6, row in 1_usize..4) {
-            let values: Vec<f32> = (0..heads * 2 * half * row).map(|i| i as f32).collect();
-            let stored = halves_to_pairs(&values, 2 * half, row);
-            prop_assert_eq!(pairs_to_halves(&stored, 2 * half, row), values);
+            let d_head = 2 * half;
+            let shape = vec![heads * d_head, row];
+            let values = (0..heads * d_head * row).map(|i| i as f32).collect();
+            let tensor = HostTensor::new(shape, values);
+            let stored = tensor.with_rows(halves_to_pairs(heads, d_head));
+            prop_assert_eq!(stored.with_rows(pairs_to_halves(heads * d_head, d_head)), tensor);
         }
     }
 
     #[test]
     fn a_head_of_six_rows_by_hand() {
-        let stored = [0.0, 3.0, 1.0, 4.0, 2.0, 5.0];
-        assert_eq!(pairs_to_halves(&stored, 6, 1), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let stored = HostTensor::new(vec![6, 1], vec![0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        let tensor = stored.with_rows(pairs_to_halves(6, 6));
+        assert_eq!(*tensor.values(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     }
 
     #[test]

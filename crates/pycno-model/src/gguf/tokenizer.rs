@@ -210,13 +210,12 @@ impl Specials<'_> {
 mod tests {
     use super::*;
     use crate::gguf::{
-        fixture::{Fixture, refusal},
+        fixture::{Fixture, parsed, refusal},
         metadata::Value as Entry,
-        parse,
     };
 
     fn built(fixture: &Fixture, name: &str) -> Value {
-        let checkpoint = parse(std::path::Path::new("a.gguf"), &fixture.bytes()).unwrap();
+        let checkpoint = parsed(&fixture.bytes()).unwrap();
         serde_json::from_slice(&checkpoint.files[name]).unwrap()
     }
 

@@ -110,7 +110,7 @@ impl Written {
 fn save<'a>(path: &Path, tensors: impl Iterator<Item = (&'a String, &'a HostTensor)>) {
     let bytes: Vec<(&String, Vec<u8>, &[usize])> = tensors
         .map(|(name, tensor)| {
-            (name, tensor.data().iter().flat_map(|x| x.to_le_bytes()).collect(), tensor.shape())
+            (name, tensor.values().iter().flat_map(|x| x.to_le_bytes()).collect(), tensor.shape())
         })
         .collect();
     let views = bytes.iter().map(|(name, bytes, shape)| {

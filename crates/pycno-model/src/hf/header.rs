@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use serde::Deserialize;
 
-use crate::ModelError;
+use crate::{ModelError, encoding::Encoding};
 
 /// Longest header accepted, as in the reference implementation.
 const LONGEST: usize = 100_000_000;
@@ -53,6 +53,16 @@ impl FileDtype {
             "F16" => Some(Self::F16),
             "BF16" => Some(Self::Bf16),
             _ => None,
+        }
+    }
+}
+
+impl From<FileDtype> for Encoding {
+    fn from(dtype: FileDtype) -> Self {
+        match dtype {
+            FileDtype::F32 => Self::F32,
+            FileDtype::F16 => Self::F16,
+            FileDtype::Bf16 => Self::BF16,
         }
     }
 }

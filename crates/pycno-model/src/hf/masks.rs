@@ -71,10 +71,10 @@ fn mask(
     };
     match mask.violation(matrix) {
         None => Ok(mask),
-        Some(i) => {
+        Some((i, weight)) => {
             let expected = "0 for every weight that the mask removes";
             let (row, column) = (i / shape[1], i % shape[1]);
-            let found = format!("{} at output {row}, input {column}", matrix.data()[i]);
+            let found = format!("{weight} at output {row}, input {column}");
             Err(ModelError::malformed(path, name, expected, found))
         }
     }
@@ -119,7 +119,7 @@ mod tests {
         let mut checkpoint = fixture::checkpoint(&json!({}));
         let matrix = &checkpoint.tensors[&ID];
         let shape = [matrix.shape()[0], matrix.shape()[1]];
-        let kept: Vec<bool> = (0..matrix.data().len()).map(|i| i % 3 != 0).collect();
+        let kept: Vec<bool> = (0..matrix.n_values()).map(|i| i % 3 != 0).collect();
         let mask = Mask::new(shape, &kept);
         checkpoint.tensors.insert(ID, mask.apply(&checkpoint.tensors[&ID]));
         checkpoint.masks.insert(ID, mask);

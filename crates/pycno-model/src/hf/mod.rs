@@ -9,6 +9,7 @@ mod keys;
 mod known;
 mod masks;
 pub(crate) mod read;
+mod stream;
 mod write;
 
 pub(crate) use family::llama_name;

@@ -4,10 +4,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
-use memmap2::Mmap;
-use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -21,7 +20,7 @@ use super::{
 use crate::{
     Checkpoint, HostTensor, ModelError, ModelSpec, Part, TensorId,
     files::{parse_json, read_if_there, read_json, refuse_pointer},
-    map::map,
+    map::{FileBytes, map},
 };
 
 /// The config's file name.
@@ -44,8 +43,6 @@ pub(crate) const CARRIED: [&str; 11] = [
     "tokenizer_config.json",
     "vocab.json",
 ];
-/// Values converted by one task.
-const CHUNK: usize = 1 << 16;
 /// Rotary frequencies that old files carry; the config says them.
 const FREQUENCIES: &str = "rotary_emb.inv_freq";
 
@@ -55,34 +52,17 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// A weights file in memory.
+/// A weights file.
 struct Shard {
     path: PathBuf,
-    bytes: Bytes,
+    bytes: Arc<FileBytes>,
     entries: BTreeMap<String, Entry>,
-}
-
-/// A file's bytes, on disk or held.
-enum Bytes {
-    Mapped(Mmap),
-    Held(Vec<u8>),
-}
-
-impl std::ops::Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Held(bytes) => bytes,
-        }
-    }
 }
 
 /// Reads `config.json`, the weights and the tokenizer's files of a folder.
 ///
-/// Weights may be F32, F16 or BF16 and become `f32`; the config's `dtype` is set to what the files
-/// hold, so that [`SaveDtype::of`] can give them back bit for bit. Ignored are rotary frequencies and
+/// Weights may be F32, F16 or BF16; they stay in the mapped files and become `f32` where they are read. The config's
+/// `dtype` is set to what the files hold, so that [`SaveDtype::of`] can give them back bit for bit. Ignored are rotary frequencies and
 /// the second copy of a tied embedding, if it is one.
 ///
 /// # Errors
@@ -117,7 +97,7 @@ pub fn from_files(
     let path = origin.join(CONFIG);
     let config: Map<String, Value> = parse_json(&path, &config)?;
     let spec = config::spec(&config, &path)?;
-    let shard = Shard::parse(origin.join(WEIGHTS), Bytes::Held(weights))?;
+    let shard = Shard::parse(origin.join(WEIGHTS), FileBytes::Held(weights))?;
     assembled(origin, (spec, config), vec![shard], files)
 }
 
@@ -296,14 +276,14 @@ fn expect_same(head: &str, embedding: &str, shards: &[Shard]) -> Result<(), Mode
 
 impl Shard {
     fn open(path: PathBuf) -> Result<Self, ModelError> {
-        let bytes = Bytes::Mapped(map(&path)?);
+        let bytes = map(&path)?;
         refuse_pointer(&path, &bytes)?;
         Self::parse(path, bytes)
     }
 
-    fn parse(path: PathBuf, bytes: Bytes) -> Result<Self, ModelError> {
+    fn parse(path: PathBuf, bytes: FileBytes) -> Result<Self, ModelError> {
         let entries = header::parse(&path, &bytes)?;
-        Ok(Self { path, bytes, entries })
+        Ok(Self { path, bytes: Arc::new(bytes), entries })
     }
 
     fn raw(&self, entry: &Entry) -> (&[u8], FileDtype) {
@@ -315,23 +295,9 @@ impl Shard {
     }
 
     fn tensor(&self, entry: &Entry) -> HostTensor {
-        let (bytes, dtype) = self.raw(entry);
-        HostTensor::new(entry.shape.clone(), widen(bytes, dtype))
+        let place = (&self.bytes, entry.bytes.clone());
+        HostTensor::stored(entry.shape.clone(), place, entry.dtype.into())
     }
-}
-
-/// Little-endian values of a file as `f32`, in parallel.
-fn widen(bytes: &[u8], dtype: FileDtype) -> Vec<f32> {
-    match dtype {
-        FileDtype::F32 => convert(bytes, f32::from_le_bytes),
-        FileDtype::F16 => convert(bytes, |value| half::f16::from_le_bytes(value).to_f32()),
-        FileDtype::Bf16 => convert(bytes, |value| half::bf16::from_le_bytes(value).to_f32()),
-    }
-}
-
-fn convert<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32 + Sync) -> Vec<f32> {
-    let (values, _) = bytes.as_chunks::<N>();
-    values.par_iter().with_min_len(CHUNK).map(|bytes| value(*bytes)).collect()
 }
 
 fn carried(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, ModelError> {

@@ -1,21 +1,18 @@
 //! Writes a [`Checkpoint`] as a Hugging Face folder that stock loaders read.
 
 use std::{
-    borrow::Cow,
-    collections::BTreeMap,
     fs::{self, File},
     path::{Component, Path},
 };
 
-use half::{bf16, f16};
-use rayon::prelude::*;
-use safetensors::{Dtype, View, serialize_to_file};
+use safetensors::Dtype;
 
 use super::{
     config,
     header::{self, FileDtype},
     masks::{self, MASKS},
     read::{CONFIG, WEIGHTS},
+    stream::{self, Named},
 };
 use crate::{Checkpoint, HostTensor, ModelError, TensorId, map::map};
 
@@ -65,7 +62,8 @@ impl SaveDtype {
         same.flatten().unwrap_or(Self::F32)
     }
 
-    const fn in_file(self) -> (Dtype, FileDtype) {
+    /// The library's name and ours of the type in a file.
+    pub(super) const fn in_file(self) -> (Dtype, FileDtype) {
         match self {
             Self::F32 => (Dtype::F32, FileDtype::F32),
             Self::Bf16 => (Dtype::BF16, FileDtype::Bf16),
@@ -96,7 +94,6 @@ impl From<FileDtype> for SaveDtype {
 /// [`ModelError::Io`], [`ModelError::Save`].
 pub fn write(checkpoint: &Checkpoint, folder: &Path, dtype: SaveDtype) -> Result<(), ModelError> {
     checkpoint.check()?;
-    check_range(checkpoint, dtype)?;
     let config = config::with_spec(&checkpoint.spec, &checkpoint.config, dtype.name())?;
     check_names(checkpoint, folder)?;
     check_empty(folder)?;
@@ -121,23 +118,6 @@ pub fn write(checkpoint: &Checkpoint, folder: &Path, dtype: SaveDtype) -> Result
     sync(&partial)?;
     fs::rename(&partial, folder).map_err(ModelError::io("write", folder))?;
     sync(parent)
-}
-
-/// Rounding must not turn a number into infinity.
-fn check_range(checkpoint: &Checkpoint, dtype: SaveDtype) -> Result<(), ModelError> {
-    let narrow: fn(f32) -> f32 = match dtype {
-        SaveDtype::F32 => return Ok(()),
-        SaveDtype::Bf16 => |x| bf16::from_f32(x).to_f32(),
-        SaveDtype::F16 => |x| f16::from_f32(x).to_f32(),
-    };
-    for (id, tensor) in &checkpoint.tensors {
-        let lost = |x: &&f32| x.is_finite() && !narrow(**x).is_finite();
-        if let Some(found) = tensor.data().par_iter().find_first(lost) {
-            let tensor = id.to_string();
-            return Err(ModelError::OutOfRange { tensor, dtype: dtype.name(), found: *found });
-        }
-    }
-    Ok(())
 }
 
 /// Carried files are plain names that clash with nothing written here.
@@ -174,7 +154,7 @@ fn check_empty(folder: &Path) -> Result<(), ModelError> {
 fn named<'a>(
     checkpoint: &'a Checkpoint,
     config: &serde_json::Map<String, serde_json::Value>,
-) -> Result<BTreeMap<String, &'a HostTensor>, ModelError> {
+) -> Result<Named<'a>, ModelError> {
     let family = config::family(config, Path::new(CONFIG))?;
     let name = |(id, tensor): (&TensorId, &'a HostTensor)| {
         let name = family.tensor(*id).ok_or_else(|| ModelError::Inexpressible {
@@ -186,21 +166,9 @@ fn named<'a>(
     checkpoint.tensors.iter().map(name).collect()
 }
 
-fn save_weights(
-    named: &BTreeMap<String, &HostTensor>,
-    path: &Path,
-    dtype: SaveDtype,
-) -> Result<(), ModelError> {
-    let tensors = named.iter().map(|(name, tensor)| (name, Saved { tensor, dtype }));
-    // `transformers` refuses a file that does not say which framework's layout it has.
-    let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
-    // The library's file is closed to all but its owner: it gets the permissions of any other new file.
-    let usual = File::create(path).and_then(|file| file.metadata());
-    let usual = usual.map_err(ModelError::io("write", path))?.permissions();
-    serialize_to_file(tensors, metadata, path)
-        .map_err(|source| ModelError::Save { path: path.to_owned(), source })?;
-    fs::set_permissions(path, usual).map_err(ModelError::io("write", path))?;
-    File::open(path).and_then(|file| file.sync_all()).map_err(ModelError::io("write", path))?;
+/// Writes the weights and reads back what the file says it holds.
+fn save_weights(named: &Named<'_>, path: &Path, dtype: SaveDtype) -> Result<(), ModelError> {
+    stream::save(named, path, dtype)?;
     let written = header::parse(path, &map(path)?)?;
     for (name, tensor) in named {
         let sound = written
@@ -233,41 +201,6 @@ fn sync(path: &Path) -> Result<(), ModelError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(ModelError::io("write", path))
 }
 
-/// A tensor on its way to a file; converted when its turn comes.
-struct Saved<'a> {
-    tensor: &'a HostTensor,
-    dtype: SaveDtype,
-}
-
-impl View for Saved<'_> {
-    fn dtype(&self) -> Dtype {
-        self.dtype.in_file().0
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.tensor.shape()
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        let values = self.tensor.data();
-        let bytes = match self.dtype {
-            SaveDtype::F32 => flat(values, f32::to_le_bytes),
-            SaveDtype::Bf16 => flat(values, |x| bf16::from_f32(x).to_le_bytes()),
-            SaveDtype::F16 => flat(values, |x| f16::from_f32(x).to_le_bytes()),
-        };
-        bytes.into()
-    }
-
-    fn data_len(&self) -> usize {
-        self.tensor.data().len() * self.dtype.in_file().1.size()
-    }
-}
-
-fn flat<const N: usize>(values: &[f32], bytes: impl Fn(f32) -> [u8; N] + Sync) -> Vec<u8> {
-    let groups: Vec<[u8; N]> = values.par_iter().with_min_len(1 << 16).map(|x| bytes(*x)).collect();
-    groups.into_flattened()
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -287,14 +220,14 @@ mod tests {
     fn round_trip(value: f32, dtype: SaveDtype) -> Result<f32, ModelError> {
         let mut checkpoint = fixture::checkpoint(&json!({}));
         let id = TensorId::outside(crate::Part::Embedding);
-        let mut data = checkpoint.tensors[&id].data().to_vec();
+        let mut data = checkpoint.tensors[&id].values().to_vec();
         data[0] = value;
         checkpoint.tensors.insert(id, HostTensor::new(vec![10, 8], data));
         let (_place, folder) = target();
         write(&checkpoint, &folder, dtype)?;
         let again = read(&folder)?;
         assert_eq!(SaveDtype::of(&again), dtype);
-        Ok(again.tensors[&id].data()[0])
+        Ok(again.tensors[&id].values()[0])
     }
 
     #[test]
@@ -323,7 +256,7 @@ mod tests {
     #[test]
     fn a_value_that_would_become_infinite_is_refused_by_tensor() {
         let message = round_trip(7e4, SaveDtype::F16).unwrap_err().to_string();
-        assert!(message.contains("embedding.weight") && message.contains("70000"), "{message}");
+        assert!(message.contains("embed_tokens.weight") && message.contains("70000"), "{message}");
         assert!(round_trip(3.4e38, SaveDtype::Bf16).unwrap_err().to_string().contains("bfloat16"));
         assert_eq!(round_trip(7e4, SaveDtype::F32).unwrap().to_bits(), 7e4f32.to_bits());
     }

@@ -30,6 +30,6 @@ impl Rule for Magnitude {
     }
 
     fn weights(&self, _: TensorId, weight: &HostTensor) -> Result<Vec<f32>, PruneError> {
-        Ok(weight.data().iter().map(|w| w.abs()).collect())
+        Ok(weight.values().iter().map(|w| w.abs()).collect())
     }
 }

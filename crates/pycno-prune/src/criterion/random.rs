@@ -56,7 +56,7 @@ impl Rule for Random {
     }
 
     fn weights(&self, id: TensorId, weight: &HostTensor) -> Result<Vec<f32>, PruneError> {
-        let mut stream = self.stream(&id.to_string());
-        Ok(weight.data().iter().map(|_| stream.random()).collect())
+        let stream = self.stream(&id.to_string());
+        Ok(stream.random_iter().take(weight.n_values()).collect())
     }
 }

@@ -29,8 +29,10 @@ pub(super) fn run_hash(
     hash.update(text(serde_json::to_string(&student.spec))?);
     for (id, tensor) in &student.tensors {
         hash.update(id.to_string());
-        for part in tensor.data().chunks(1 << 12) {
-            hash.update(bytes(part.iter().map(|x| x.to_le_bytes())));
+        for block in tensor.blocks() {
+            for part in block.chunks(1 << 12) {
+                hash.update(bytes(part.iter().map(|x| x.to_le_bytes())));
+            }
         }
     }
     for (id, mask) in &student.masks {

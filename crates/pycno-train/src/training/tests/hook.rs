@@ -123,7 +123,7 @@ fn gradients_at_taps_are_finite_differences() {
             let moved = |by: f32| {
                 let mut moved = student.clone();
                 let tensor = &student.tensors[&id];
-                let mut values = tensor.data().to_vec();
+                let mut values = tensor.values().to_vec();
                 values[i] += by;
                 moved.tensors.insert(id, HostTensor::new(tensor.shape().to_vec(), values));
                 at(&moved).loss

@@ -189,7 +189,7 @@ fn run_on(
 }
 
 fn bits(student: &Checkpoint) -> Vec<(String, Vec<u32>)> {
-    let bits = |x: &HostTensor| x.data().iter().map(|x| x.to_bits()).collect();
+    let bits = |x: &HostTensor| x.values().iter().map(|x| x.to_bits()).collect();
     student.tensors.iter().map(|(id, x)| (id.to_string(), bits(x))).collect()
 }
 

@@ -7,7 +7,7 @@ use super::{block32, half_at, k_quants};
 /// A tensor type that is read. All are sequences of blocks.
 #[expect(non_camel_case_types, reason = "GGML's own names, so that messages say them")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::gguf) enum Encoding {
+pub(crate) enum Encoding {
     F32,
     F16,
     BF16,
@@ -90,23 +90,23 @@ impl Encoding {
     ];
 
     /// The type with GGML's number, if it is read.
-    pub(in crate::gguf) fn from_id(id: u32) -> Option<Self> {
+    pub(crate) fn from_id(id: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|encoding| format!("{encoding:?}") == Self::name_of(id))
     }
 
     /// GGML's name of a type.
-    pub(in crate::gguf) fn name_of(id: u32) -> String {
+    pub(crate) fn name_of(id: u32) -> String {
         let known = TYPE_NAMES.iter().find(|(known, _)| *known == id);
         known.map_or_else(|| format!("number {id}"), |(_, name)| (*name).to_owned())
     }
 
     /// The types that are read, as a list.
-    pub(in crate::gguf) fn supported() -> String {
+    pub(crate) fn supported() -> String {
         Self::ALL.map(|encoding| format!("{encoding:?}")).join(", ")
     }
 
     /// Values of a block.
-    pub(in crate::gguf) const fn block_len(self) -> usize {
+    pub(crate) const fn block_len(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 1,
             Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::IQ4_NL => 32,
@@ -115,7 +115,7 @@ impl Encoding {
     }
 
     /// Bytes of a block.
-    pub(in crate::gguf) const fn block_bytes(self) -> usize {
+    pub(crate) const fn block_bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::BF16 => 2,

@@ -77,7 +77,7 @@ fn five_bits(fifths: &[u8], packed: &[u8]) -> [u8; LEN] {
 
 #[cfg(test)]
 mod tests {
-    use crate::gguf::dequant::{Encoding, tests::check};
+    use crate::encoding::{Encoding, tests::check};
 
     /// Scale 0.5 (f16 0x3800), minimum -1 (0xbc00).
     const D: [u8; 2] = [0x00, 0x38];

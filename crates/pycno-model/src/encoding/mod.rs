@@ -1,16 +1,16 @@
-//! Values of stored tensors in `f32`, as GGML defines the blocks
+//! Values of stored tensors in `f32`: of safetensors files the plain types, of GGUF files the blocks as GGML defines them
 //! ([ggml-common.h](https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h)).
 //!
 //! Operations and their order are GGML's, so that the values are the same to the bit.
 
 mod block32;
-mod encoding;
 mod k_quants;
+mod kinds;
 
-use half::f16;
+use half::{bf16, f16};
 use rayon::prelude::*;
 
-pub(super) use encoding::Encoding;
+pub(crate) use kinds::Encoding;
 
 /// Values one task of the thread pool unpacks; whole blocks of every type.
 const VALUES_PER_TASK: usize = 1 << 16;
@@ -20,18 +20,39 @@ const VALUES_PER_TASK: usize = 1 << 16;
 /// # Panics
 ///
 /// If `bytes` are not whole blocks.
-pub(super) fn dequantize(encoding: Encoding, bytes: &[u8]) -> Vec<f32> {
+pub(crate) fn dequantize(encoding: Encoding, bytes: &[u8]) -> Vec<f32> {
+    let mut values = vec![0.0; bytes.len() / encoding.block_bytes() * encoding.block_len()];
+    dequantize_into(encoding, bytes, &mut values);
+    values
+}
+
+/// Unpacks whole blocks into as many values, in parallel.
+///
+/// # Panics
+///
+/// If `bytes` are not the blocks of so many values.
+pub(crate) fn dequantize_into(encoding: Encoding, bytes: &[u8], values: &mut [f32]) {
     let (len, size) = (encoding.block_len(), encoding.block_bytes());
-    assert_eq!(bytes.len() % size, 0, "{} bytes are not whole blocks of {size}", bytes.len());
-    let mut values = vec![0.0; bytes.len() / size * len];
-    let unpack = encoding.unpack();
+    let whole = values.len().is_multiple_of(len) && bytes.len() == values.len() / len * size;
+    assert!(whole, "{} bytes are not blocks of {} values", bytes.len(), values.len());
     let tasks = values.par_chunks_mut(VALUES_PER_TASK);
-    tasks.zip(bytes.par_chunks(VALUES_PER_TASK / len * size)).for_each(|(values, bytes)| {
-        for (block, out) in bytes.chunks_exact(size).zip(values.chunks_exact_mut(len)) {
-            unpack(block, out);
+    let tasks = tasks.zip(bytes.par_chunks(VALUES_PER_TASK / len * size));
+    tasks.for_each(|(values, bytes)| match encoding {
+        // A call per value would be most of the work of these.
+        Encoding::F32 => widen(bytes, values, f32::from_le_bytes),
+        Encoding::F16 => widen(bytes, values, |value| f16::from_le_bytes(value).to_f32()),
+        Encoding::BF16 => widen(bytes, values, |value| bf16::from_le_bytes(value).to_f32()),
+        _ => {
+            let unpack = encoding.unpack();
+            for (block, out) in bytes.chunks_exact(size).zip(values.chunks_exact_mut(len)) {
+                unpack(block, out);
+            }
         }
     });
-    values
+}
+
+fn widen<const N: usize>(bytes: &[u8], values: &mut [f32], value: impl Fn([u8; N]) -> f32) {
+    values.iter_mut().zip(bytes.as_chunks::<N>().0).for_each(|(x, bytes)| *x = value(*bytes));
 }
 
 /// The half-precision number that begins at byte `at`.

@@ -100,7 +100,7 @@ fn scale_and_min(packed: &[u8], i: usize) -> (u8, u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gguf::dequant::{Encoding, dequantize, tests::check};
+    use crate::encoding::{Encoding, dequantize, tests::check};
 
     /// 0.5 and 0.25 as f16.
     const D: [u8; 2] = [0x00, 0x38];
