@@ -3,6 +3,7 @@
 
 pub mod damage;
 pub mod logits;
+pub mod readers;
 pub mod world;
 
 use std::{io::Write as _, path::PathBuf};

@@ -5,6 +5,7 @@ mod advise;
 mod family;
 mod hostile;
 mod interrupted;
+mod measured;
 mod output;
 mod quickstart;
 mod replay;

@@ -69,7 +69,7 @@ fn what_is_no_plan_or_of_no_such_model_is_refused() {
         format!(r#"{{"format":3,"source":"elsewhere","steps":[],"layers":[{listed}]}}"#)
     };
     for (text, rule) in [
-        ("not a plan".to_owned(), "plan.json is not a plan of a pruning"),
+        ("not a plan".to_owned(), "cannot prune by the plan"),
         (r#"{"format":2}"#.to_owned(), "plan must have format 3, got 2"),
         (layers(r#"{"layer_idx":4}"#), "indices of the layers must lie below 4, got 4"),
         (
@@ -77,6 +77,7 @@ fn what_is_no_plan_or_of_no_such_model_is_refused() {
             "FFN channels of layer 0 must lie below 40, got 40",
         ),
         (layers(""), "must keep at least one of the layers"),
+        (layers(r#"{"layer_idx":0,"ffn":[1],"ffn":[2]}"#), "ffn stands twice"),
     ] {
         let error = refused(&text);
         assert!(error.contains(rule), "{error}");
@@ -93,6 +94,24 @@ fn what_is_no_plan_or_of_no_such_model_is_refused() {
     assert!(!output.status.success() && error.contains("keep"), "{error}");
     prune_by(&world, &plan, &out).unwrap();
     assert_eq!(hf::read(&out).unwrap().spec.layers.len(), 1);
+}
+
+#[test]
+fn a_plan_of_a_model_with_other_parts_is_refused_where_its_indices_would_fit() {
+    let world = World::new();
+    let first = world.path().join("first");
+    let mut prune = pycno(&world);
+    prune.args(["prune", "--set", "criterion=random", "--set", "structure=layers"]);
+    prune.args(["--set", "keep=2", "--teacher"]).arg(world.teacher()).arg("--out").arg(&first);
+    succeeded(&prune.output().unwrap());
+    let path = first.join("plan.json");
+    let mut plan: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    plan["steps"][0]["importance"]["layers"][0].as_array_mut().unwrap().push(0.5.into());
+    // With a byte order mark, as some editors leave it.
+    std::fs::write(&path, format!("\u{feff}{plan}")).unwrap();
+    let error = prune_by(&world, &path, &world.path().join("out")).unwrap_err();
+    assert!(error.contains("plan.json") && error.contains("importances of the layers"), "{error}");
 }
 
 #[test]

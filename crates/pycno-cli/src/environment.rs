@@ -2,9 +2,12 @@
 
 use std::{num::NonZeroUsize, path::PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use crate::args::{Places, RunPlaces};
+
+/// More threads than any machine has, which would only wait for one another.
+const MOST_THREADS: usize = 1024;
 
 /// A variable of the environment, if it is set and not empty.
 #[expect(clippy::disallowed_methods, reason = "settings from outside enter here and nowhere else")]
@@ -47,6 +50,7 @@ pub(crate) fn run_and_store(places: &RunPlaces, name: &str) -> anyhow::Result<(P
 /// Limits the threads that compute, if a number is given; before any of them has started.
 pub(crate) fn use_threads(threads: Option<NonZeroUsize>) -> anyhow::Result<()> {
     let Some(threads) = threads else { return Ok(()) };
+    ensure!(threads.get() <= MOST_THREADS, "at most {MOST_THREADS} threads, got {threads}");
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads.get())
         .build_global()

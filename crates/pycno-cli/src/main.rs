@@ -15,11 +15,15 @@ use std::{
 };
 
 use clap::Parser;
+use pycno_study::StudyError;
 
 use crate::{
     args::{Arguments, Verb},
     verbs::NotShown,
 };
+
+/// The exit code of the argument parser.
+const UNUSABLE_ARGUMENTS: u8 = 2;
 
 fn main() -> ExitCode {
     pycno_kernels::memory::keep_freed();
@@ -32,7 +36,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     complain(&error);
-    ExitCode::FAILURE
+    match error.downcast_ref() {
+        Some(StudyError::Override { .. }) => ExitCode::from(UNUSABLE_ARGUMENTS),
+        _ => ExitCode::FAILURE,
+    }
 }
 
 /// Shows help, the version, or what is wrong with the arguments.

@@ -1,5 +1,6 @@
 //! JSON documents with a format version, read so that the version is judged before the fields.
 
+use pycno_units::without_byte_order_mark;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::PruneError;
@@ -15,13 +16,15 @@ impl Kind {
     /// Refuses another version, then parses.
     pub(crate) fn read<T: DeserializeOwned>(self, json: &str) -> Result<T, PruneError> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an object with a format")]
         struct Versioned {
             format: u32,
         }
+        let json = without_byte_order_mark(json.as_bytes());
         let refuse = |source| PruneError::Json { document: self.document, source };
-        let versioned: Versioned = serde_json::from_str(json).map_err(refuse)?;
+        let versioned: Versioned = serde_json::from_slice(json).map_err(refuse)?;
         self.expect(versioned.format)?;
-        serde_json::from_str(json).map_err(refuse)
+        serde_json::from_slice(json).map_err(refuse)
     }
 
     pub(crate) const fn expect(self, found: u32) -> Result<(), PruneError> {

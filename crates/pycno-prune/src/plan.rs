@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fmt};
 
 use pycno_model::{LayerSpec, ModelSpec, ParamCounts};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, MapAccess, Visitor},
+};
 
 use crate::{
     Amount, Axis, Importance, PruneConfig, PruneError,
@@ -55,7 +58,7 @@ pub struct LayerPlan {
     /// The layer's index in the source.
     pub layer_idx: usize,
     /// The parts that stay along each axis within the block; an axis that is absent stays whole.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "each_once")]
     pub kept: BTreeMap<Axis, Vec<usize>>,
 }
 
@@ -143,17 +146,32 @@ impl PrunePlan {
         document::hash(self)
     }
 
-    /// Checks that every kept index exists in a model of this shape.
+    /// Refuses a plan by which single weights left: which of them, the student's masks say.
     ///
     /// # Errors
     ///
-    /// [`PruneError::Format`]; [`PruneError::NothingKept`], [`PruneError::IndexRange`] or
+    /// [`PruneError::MasksElsewhere`].
+    pub fn expect_parts_alone(&self) -> Result<(), PruneError> {
+        if self.steps.iter().any(|step| step.masks.is_some()) {
+            return Err(PruneError::MasksElsewhere);
+        }
+        Ok(())
+    }
+
+    /// Checks that every kept index exists in a model of this shape, and that the first step rated the parts of one.
+    ///
+    /// # Errors
+    ///
+    /// [`PruneError::Format`]; [`PruneError::Ranking`]; [`PruneError::NothingKept`], [`PruneError::IndexRange`] or
     /// [`PruneError::IndexOrder`] naming the list; [`PruneError::NoPartOfABlock`].
     pub fn check(&self, spec: &ModelSpec) -> Result<(), PruneError> {
         KIND.expect(self.format)?;
         let layers: Vec<usize> = self.layers.iter().map(|layer| layer.layer_idx).collect();
         List(Axis::Layers, 0).check(&layers, spec.layers.len())?;
-        self.layers.iter().try_for_each(|layer| layer.check(&spec.layers[layer.layer_idx]))
+        self.layers.iter().try_for_each(|layer| layer.check(&spec.layers[layer.layer_idx]))?;
+        let rated = self.steps.first().map(|first| &first.importance.0);
+        let mut rated = rated.into_iter().flatten();
+        rated.try_for_each(|(axis, lists)| check_ranking(*axis, spec, lists))
     }
 
     /// The shape that is left: `k' = k - r` key/value heads of `h' = (h / k) k'` query heads.
@@ -181,6 +199,32 @@ impl PrunePlan {
         let after = self.spec_after(spec)?.param_counts();
         Ok(SizeChange { before: spec.param_counts(), after })
     }
+}
+
+/// A table in which no key stands twice: of two lists one would be followed and the other not.
+fn each_once<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<Axis, Vec<usize>>, D::Error> {
+    struct Table;
+
+    impl<'de> Visitor<'de> for Table {
+        type Value = BTreeMap<Axis, Vec<usize>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("lists of the parts that stay, by kind of part")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+            let mut kept = BTreeMap::new();
+            while let Some((axis, list)) = access.next_entry::<Axis, Vec<usize>>()? {
+                if kept.insert(axis, list).is_some() {
+                    return Err(A::Error::custom(format!("{} stands twice", axis.name())));
+                }
+            }
+            Ok(kept)
+        }
+    }
+    deserializer.deserialize_map(Table)
 }
 
 /// An importance for every part there is, each a number.

@@ -1,8 +1,9 @@
 //! The one entry: from a checkpoint and a config to a student, its plan and its masks.
 
-use std::error::Error;
+use std::{borrow::Cow, error::Error};
 
-use pycno_model::{Checkpoint, Masks};
+use pycno_model::{Checkpoint, HostTensor, Masks, TensorId};
+use rayon::prelude::*;
 
 use crate::{
     Importance, Needs, PlanStep, PruneConfig, PruneError, PrunePlan, Statistics, Structure,
@@ -63,6 +64,7 @@ pub fn prune(
     calibration: &mut dyn Calibration,
 ) -> Result<Pruned, PruneError> {
     checkpoint.check()?;
+    expect_finite(checkpoint)?;
     let statistics = match config.needs() {
         Needs::Nothing => None,
         Needs::Statistics => {
@@ -79,10 +81,19 @@ pub fn prune(
 ///
 /// [`PruneError::MasksElsewhere`] for a plan by which single weights left, and those of [`slice()`].
 pub fn replay(checkpoint: &Checkpoint, plan: PrunePlan) -> Result<Pruned, PruneError> {
-    if plan.steps.iter().any(|step| step.masks.is_some()) {
-        return Err(PruneError::MasksElsewhere);
-    }
+    plan.expect_parts_alone()?;
+    expect_finite(checkpoint)?;
     Ok(Pruned { student: slice(checkpoint, &plan)?, plan })
+}
+
+/// Refuses a weight that is no number: it would travel into the student.
+fn expect_finite(checkpoint: &Checkpoint) -> Result<(), PruneError> {
+    let lost = |block: Cow<'_, [f32]>| block.iter().copied().find(|w| !w.is_finite());
+    let first = |(id, tensor): (&TensorId, &HostTensor)| {
+        let value = tensor.blocks().find_map(lost)?;
+        Some(PruneError::NotFiniteWeight { tensor: id.to_string(), value })
+    };
+    checkpoint.tensors.par_iter().find_map_first(first).map_or(Ok(()), Err)
 }
 
 fn decide(config: &PruneConfig, evidence: Evidence<'_>) -> Result<Pruned, PruneError> {
@@ -338,6 +349,10 @@ mod tests {
             let n = before.len();
             assert_eq!(mask.count(), n - n / 2, "{id}");
         }
+        for fewer in [weights(MAGNITUDE, 0.1), config("criterion = 'magnitude'\nstructure = '2:2'")]
+        {
+            assert_eq!(pruned(&first, &fewer).masks, first.masks, "asked for fewer than are gone");
+        }
     }
 
     #[test]
@@ -374,11 +389,23 @@ mod tests {
 
     #[test]
     fn a_weight_without_a_rank_is_refused_by_tensor() {
-        let mut checkpoint = fixture::checkpoint(&Shape::default().spec(), 5);
-        let id = TensorId::weight(1, Part::Up);
-        fixture::edit(&mut checkpoint, id, |i, x| if i == 3 { f32::NAN } else { x });
-        let error = prune(&checkpoint, &weights(MAGNITUDE, 0.5), &mut Uncalibrated).unwrap_err();
-        assert_eq!(error.to_string(), "weights of layers.1.up.weight must be finite, got NaN");
+        let layers = config("criterion = 'random'\nstructure = 'layers'\nkeep = 1");
+        let (sound, plan) = (fixture::checkpoint(&Shape::default().spec(), 5), &layers);
+        let plan = prune(&sound, plan, &mut Uncalibrated).unwrap().plan;
+        let up = TensorId::weight(1, Part::Up);
+        for (id, name) in [(up, "layers.1.up"), (TensorId::outside(Part::Embedding), "embedding")] {
+            let mut checkpoint = sound.clone();
+            fixture::edit(&mut checkpoint, id, |i, x| if i == 3 { f32::NAN } else { x });
+            let found = [
+                prune(&checkpoint, &weights(MAGNITUDE, 0.5), &mut Uncalibrated),
+                prune(&checkpoint, &layers, &mut Uncalibrated),
+                replay(&checkpoint, plan.clone()),
+            ];
+            for error in found.map(Result::unwrap_err) {
+                let expected = format!("weights of {name}.weight must be finite, got NaN");
+                assert_eq!(error.to_string(), expected);
+            }
+        }
     }
 
     #[test]

@@ -117,13 +117,31 @@ impl Statistics {
     ///
     /// # Errors
     ///
-    /// [`PruneError::Format`], [`PruneError::Json`], [`PruneError::Measure`] for sums that cannot be;
-    /// [`PruneError::OtherSource`] if it is of another checkpoint or calibration set.
-    pub fn from_json(json: &str, provenance: &MeasuredOn) -> Result<Self, PruneError> {
+    /// [`PruneError::Format`], [`PruneError::Json`], [`PruneError::Measure`] for sums that cannot be.
+    pub fn parse(json: &str) -> Result<Self, PruneError> {
         let statistics: Self = KIND.read(json)?;
-        statistics.expect_provenance(provenance)?;
         statistics.check_sums()?;
         Ok(statistics)
+    }
+
+    /// The same, for what was measured on what.
+    ///
+    /// # Errors
+    ///
+    /// As [`Statistics::parse`]; [`PruneError::OtherSource`] if it is of another checkpoint or calibration set.
+    pub fn from_json(json: &str, provenance: &MeasuredOn) -> Result<Self, PruneError> {
+        let statistics = Self::parse(json)?;
+        statistics.expect_provenance(provenance)?;
+        Ok(statistics)
+    }
+
+    /// Refuses statistics of another checkpoint than the one with this fingerprint.
+    ///
+    /// # Errors
+    ///
+    /// [`PruneError::OtherSource`].
+    pub fn expect_checkpoint(&self, fingerprint: &str) -> Result<(), PruneError> {
+        expect("checkpoint", fingerprint, &self.provenance.checkpoint)
     }
 
     /// The statistics as JSON; reading it back gives the same bits.
@@ -176,18 +194,8 @@ impl Statistics {
     }
 
     fn expect_provenance(&self, provenance: &MeasuredOn) -> Result<(), PruneError> {
-        let pairs = [
-            ("checkpoint", &provenance.checkpoint, &self.provenance.checkpoint),
-            ("calibration", &provenance.calibration, &self.provenance.calibration),
-        ];
-        match pairs.into_iter().find(|(_, expected, found)| expected != found) {
-            None => Ok(()),
-            Some((what, expected, found)) => Err(PruneError::OtherSource {
-                what,
-                expected: expected.clone(),
-                found: found.clone(),
-            }),
-        }
+        self.expect_checkpoint(&provenance.checkpoint)?;
+        expect("calibration", &provenance.calibration, &self.provenance.calibration)
     }
 
     fn check_sums(&self) -> Result<(), PruneError> {
@@ -225,6 +233,14 @@ impl LayerStatistics {
         add(&mut self.ffn_square_sums, &other.ffn_square_sums);
         add(&mut self.head_square_sums, &other.head_square_sums);
     }
+}
+
+fn expect(what: &'static str, expected: &str, found: &str) -> Result<(), PruneError> {
+    if expected == found {
+        return Ok(());
+    }
+    let (expected, found) = (expected.to_owned(), found.to_owned());
+    Err(PruneError::OtherSource { what, expected, found })
 }
 
 fn add(sums: &mut [f64], terms: &[f64]) {

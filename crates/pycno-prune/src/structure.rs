@@ -71,9 +71,14 @@ impl Structure {
     ///
     /// # Errors
     ///
-    /// [`PruneError::Keep`] if it keeps no part of a place, or more than there are.
+    /// [`PruneError::Keep`] if it keeps no part of a place, or more than there are; [`PruneError::Group`] for a pattern
+    /// that does not tile the inputs of a matrix.
     pub fn spec_after(&self, spec: &ModelSpec) -> Result<ModelSpec, PruneError> {
-        let Self::Parts(amounts) = self else { return Ok(spec.clone()) };
+        let amounts = match self {
+            Self::Weights(_) => return Ok(spec.clone()),
+            Self::Pattern(pattern) => return pattern.check_all(spec).map(|()| spec.clone()),
+            Self::Parts(amounts) => amounts,
+        };
         let mut after = spec.clone();
         for (axis, amount) in amounts {
             let kept = amount.kept_along(*axis, spec)?;
@@ -213,7 +218,8 @@ impl Pattern {
         if (1..=of).contains(&keep) {
             Ok(Self { keep, of })
         } else {
-            Err(PruneError::Keep { field: format!("weights of {of}"), available: of, keep })
+            let field = format!("weights kept of every {of}");
+            Err(PruneError::Keep { field, available: of, keep })
         }
     }
 
@@ -225,6 +231,13 @@ impl Pattern {
     /// Weights of a group.
     pub const fn of(self) -> usize {
         self.of
+    }
+
+    /// Refuses a model with a matrix whose rows groups do not tile.
+    pub(crate) fn check_all(self, spec: &ModelSpec) -> Result<(), PruneError> {
+        let matrices = spec.tensors().into_iter().filter(|(_, info)| info.is_prunable());
+        let mut widths = matrices.map(|(id, info)| spec.shape(id, info)[1]);
+        widths.try_for_each(|width| self.check(width))
     }
 
     /// Refuses rows that groups do not tile.

@@ -1,8 +1,6 @@
 //! From importances of single weights to masks: the same share of every matrix, one share of all together, or a
 //! pattern along the inputs of a row.
 
-use std::borrow::Cow;
-
 use pycno_model::{Checkpoint, HostTensor, Mask, Masks, TensorId, TensorInfo};
 use rayon::prelude::*;
 
@@ -23,14 +21,14 @@ struct Matrix<'a> {
 type Rules<'a> = &'a (dyn Rule + Sync);
 
 /// Masks that remove this share of the weights of the matrices of blocks; a weight that is gone already counts as one
-/// that goes. Of equals the one that comes first goes.
+/// that goes, and stays gone if more are than the share asks for. Of equals the one that comes first goes.
 pub(crate) fn by_share(
     checkpoint: &Checkpoint,
     rule: Rules<'_>,
     sparsity: Sparsity,
     allocation: Allocation,
 ) -> Result<Masks, PruneError> {
-    let matrices = matrices(checkpoint)?;
+    let matrices = matrices(checkpoint);
     let groups: Vec<&[Matrix<'_>]> = match allocation {
         Allocation::Uniform => matrices.chunks(1).collect(),
         Allocation::Global => vec![&matrices],
@@ -51,17 +49,17 @@ pub(crate) fn by_pattern(
             keys.chunks_exact(pattern.of()).flat_map(|run| select::largest(run, pattern.keep()));
         Ok((matrix.id, matrix.mask(&kept.collect::<Vec<_>>())))
     };
-    let matrices = matrices(checkpoint)?;
+    let matrices = matrices(checkpoint);
     matrices.iter().try_for_each(|matrix| pattern.check(matrix.weight.shape()[1]))?;
     matrices.par_iter().map(mask).collect()
 }
 
 /// The matrices whose weights may go, in the order of their tensors.
-fn matrices(checkpoint: &Checkpoint) -> Result<Vec<Matrix<'_>>, PruneError> {
+fn matrices(checkpoint: &Checkpoint) -> Vec<Matrix<'_>> {
     let prunable = |id: &TensorId| id.info().is_some_and(TensorInfo::is_prunable);
     let tensors = checkpoint.tensors.iter().filter(|(id, _)| prunable(id));
     tensors
-        .map(|(id, weight)| Matrix { id: *id, weight, earlier: checkpoint.masks.get(id) }.ranked())
+        .map(|(id, weight)| Matrix { id: *id, weight, earlier: checkpoint.masks.get(id) })
         .collect()
 }
 
@@ -81,18 +79,6 @@ fn cut_group(
 }
 
 impl Matrix<'_> {
-    /// Refuses a weight that has no rank.
-    fn ranked(self) -> Result<Self, PruneError> {
-        let lost = |block: Cow<'_, [f32]>| block.par_iter().find_first(|w| !w.is_finite()).copied();
-        match self.weight.blocks().find_map(lost) {
-            None => Ok(self),
-            Some(value) => {
-                let tensor = self.id.to_string();
-                Err(PruneError::NotFiniteWeight { tensor, value })
-            }
-        }
-    }
-
     /// The rank of every weight: those that are gone below all others.
     fn keys(&self, rule: Rules<'_>) -> Result<Vec<Key>, PruneError> {
         let importance = rule.weights(self.id, self.weight)?;
@@ -103,8 +89,13 @@ impl Matrix<'_> {
         Ok(importance.par_iter().enumerate().map(key).collect())
     }
 
+    /// What an earlier pruning took stays out, however little this one takes.
     fn mask(&self, kept: &[bool]) -> Mask {
         let shape = self.weight.shape();
-        Mask::new([shape[0], shape[1]], kept)
+        let stays = |(i, kept): (usize, &bool)| {
+            *kept && self.earlier.is_none_or(|earlier| earlier.keeps(i))
+        };
+        let kept: Vec<bool> = kept.iter().enumerate().map(stays).collect();
+        Mask::new([shape[0], shape[1]], &kept)
     }
 }

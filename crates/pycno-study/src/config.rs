@@ -9,7 +9,7 @@ use std::{
 
 use pycno_distill::ObjectiveConfig;
 use pycno_model::{ComputeDtype, ModelError, hf::SaveDtype, source::Source};
-use pycno_prune::PruneConfig;
+use pycno_prune::{Needs, PruneConfig};
 use pycno_train::TrainConfig;
 use pycno_units::Seed;
 use serde::{Deserialize, Serialize, de::Error as _};
@@ -216,6 +216,16 @@ pub enum PruneSection {
         /// A `plan.json`; `data:PATH` lies in the data folder, else the path starts at the study file.
         plan: String,
     },
+}
+
+impl PruneSection {
+    /// What it must be told about the model beyond its weights.
+    pub fn needs(&self) -> Needs {
+        match self {
+            Self::Decide(config) => config.needs(),
+            Self::Replay { .. } => Needs::Nothing,
+        }
+    }
 }
 
 impl TryFrom<toml::Table> for PruneSection {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use pycno_units::Bytes;
+
 /// A study that cannot be read, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -21,7 +23,7 @@ pub enum StudyError {
         backend: &'static str,
     },
     /// Texts of two roles overlap, or cannot be read.
-    #[error("data")]
+    #[error(transparent)]
     Data {
         /// Which rule.
         #[from]
@@ -36,7 +38,7 @@ pub enum StudyError {
         wanted: String,
     },
     /// Weighing failed.
-    #[error("the density core refused")]
+    #[error(transparent)]
     Density {
         /// Why.
         #[from]
@@ -63,14 +65,16 @@ pub enum StudyError {
         path: PathBuf,
     },
     /// A checkpoint cannot be read or written.
-    #[error("model")]
+    #[error(transparent)]
     Model {
         /// Why.
         #[from]
         source: pycno_model::ModelError,
     },
     /// A criterion that measures, without a text to measure on.
-    #[error("criterion {criterion} measures activations; name a text to measure them on")]
+    #[error(
+        "criterion {criterion} measures activations; name a text to measure them on (--calibration), or what an earlier pruning measured (--statistics)"
+    )]
     NoCalibration {
         /// The criterion.
         criterion: &'static str,
@@ -107,9 +111,27 @@ pub enum StudyError {
         /// Line, column and rule.
         source: Box<toml::de::Error>,
     },
-    /// A file that is no plan of a pruning.
-    #[error("{} is not a plan of a pruning", path.display())]
+    /// A file that is no plan of a pruning, or of none of this model.
+    #[error("cannot prune by the plan {}", path.display())]
     Plan {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: pycno_prune::PruneError,
+    },
+    /// More memory than there is.
+    #[error("{what} takes {needs} of memory, and this machine has {has}")]
+    Memory {
+        /// The work.
+        what: String,
+        /// What it keeps in memory, activations not counted.
+        needs: Bytes,
+        /// What there is.
+        has: Bytes,
+    },
+    /// A file that holds no statistics of the model.
+    #[error("{} does not hold the statistics of this model", path.display())]
+    Statistics {
         /// The file.
         path: PathBuf,
         /// Why not.
@@ -132,7 +154,7 @@ pub enum StudyError {
         source: std::io::Error,
     },
     /// A record or stage file.
-    #[error("record")]
+    #[error(transparent)]
     Record {
         /// Why.
         #[from]

@@ -14,6 +14,7 @@
 //! Start reading at [`run()`], then `students` for how a student is made.
 #![forbid(unsafe_code)]
 
+mod beside;
 mod check;
 pub mod config;
 mod contents;
@@ -23,6 +24,7 @@ mod environment;
 mod error;
 pub mod family;
 mod files;
+pub mod memory;
 mod model;
 mod overrides;
 mod plan;

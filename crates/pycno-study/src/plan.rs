@@ -2,11 +2,11 @@
 
 use pycno_model::{Checkpoint, ModelSpec, ParamCounts, hf};
 use pycno_record::ModelStep;
-use pycno_units::Flops;
+use pycno_units::{Bytes, Flops};
 
 use crate::{
-    Environment, StudyError, StudyFile, config::StudentConfig, pruning::Pruning, resolve::Study,
-    steps, texts::expect_fits,
+    DeviceName, Environment, StudyError, StudyFile, config::StudentConfig, memory,
+    pruning::Pruning, resolve::Study, steps, texts::expect_fits,
 };
 
 /// A model as it will be.
@@ -24,6 +24,8 @@ pub struct PlannedModel {
     pub counts: ParamCounts,
     /// Compute of its recovery, if it has one.
     pub training: Option<Flops>,
+    /// Memory that training and scoring it take, activations not counted.
+    pub memory: Bytes,
 }
 
 /// Plans a study; only the teacher's checkpoint is opened.
@@ -34,13 +36,14 @@ pub struct PlannedModel {
 pub fn plan(file: &StudyFile, environment: &Environment) -> Result<Vec<PlannedModel>, StudyError> {
     let study = Study::resolve(file, environment)?;
     let teacher = study.open_teacher()?;
-    planned(&study, &teacher)
+    planned(&study, &teacher, environment.device)
 }
 
 /// The models of a study in its order, teacher first.
 pub(crate) fn planned(
     study: &Study,
     checkpoint: &Checkpoint,
+    device: DeviceName,
 ) -> Result<Vec<PlannedModel>, StudyError> {
     let teacher = &checkpoint.spec;
     let data = &study.config.data;
@@ -60,15 +63,19 @@ pub(crate) fn planned(
         let spec = match pruning {
             Some(pruning) => pruning
                 .spec_after(parent)
-                .map_err(|source| StudyError::Prune { student: student.name.clone(), source })?,
+                .map_err(|source| pruning.refused(&student.name, source))?,
             None => parent.clone(),
         };
         expect_saved(&student.name, &spec, checkpoint)?;
         models.push(PlannedModel {
             training: training(student, teacher, &spec),
+            memory: memory(student, teacher, &spec),
             ..model(&student.name, student.from.clone(), steps(student, pruning), &spec)
         });
         shapes.push((&student.name, spec));
+    }
+    for PlannedModel { name, memory, .. } in &models {
+        memory::expect_room(&format!("work on {name}, its weights in f32"), *memory, device)?;
     }
     Ok(models)
 }
@@ -94,6 +101,7 @@ fn model(
         n_layers: spec.layers.len(),
         counts: spec.param_counts(),
         training: None,
+        memory: memory::to_run(spec),
     }
 }
 
@@ -107,6 +115,15 @@ fn steps(student: &StudentConfig, pruning: Option<&Pruning>) -> Vec<ModelStep> {
     let trained =
         recover.map(|config| steps::trained(config, config.training.tokens, from_scratch));
     first.into_iter().chain(pruned).chain(trained).collect()
+}
+
+fn memory(student: &StudentConfig, teacher: &ModelSpec, spec: &ModelSpec) -> Bytes {
+    match &student.recover {
+        Some(recover) => {
+            memory::to_train(spec, recover.objective.needs_teacher().then_some(teacher))
+        }
+        None => memory::to_run(spec),
+    }
 }
 
 /// `6 N` operations per token for the student, and `2 N` for the teacher if it guides; heads count, lookups do not.

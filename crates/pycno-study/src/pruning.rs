@@ -1,5 +1,7 @@
 //! A pruning as it is carried out: what `student.prune` says, with its plan read.
 
+use std::path::{Path, PathBuf};
+
 use pycno_model::{Checkpoint, ModelSpec};
 use pycno_prune::{Calibration, Needs, PruneConfig, PruneError, PrunePlan, Pruned, prune, replay};
 use pycno_record::ModelStep;
@@ -14,8 +16,8 @@ const REPLAY: u32 = 1;
 pub(crate) enum Pruning {
     /// A criterion.
     Decide(PruneConfig),
-    /// A plan that was made before.
-    Replay(PrunePlan),
+    /// A plan that was made before, and its file.
+    Replay(PrunePlan, PathBuf),
 }
 
 impl Pruning {
@@ -23,7 +25,7 @@ impl Pruning {
     pub(crate) fn resolve(
         section: &PruneSection,
         environment: &Environment,
-        folder: &std::path::Path,
+        folder: &Path,
     ) -> Result<Self, StudyError> {
         let written = match section {
             PruneSection::Decide(config) => return Ok(Self::Decide(config.clone())),
@@ -32,21 +34,23 @@ impl Pruning {
         let path = environment.place(written, folder)?;
         let text = std::fs::read_to_string(&path);
         let text = text.map_err(|source| StudyError::Read { path: path.clone(), source })?;
-        let plan = PrunePlan::parse(&text);
-        plan.map(Self::Replay).map_err(|source| StudyError::Plan { path, source })
+        match PrunePlan::parse(&text) {
+            Ok(plan) => Ok(Self::Replay(plan, path)),
+            Err(source) => Err(StudyError::Plan { path, source }),
+        }
     }
 
     pub(crate) fn needs(&self) -> Needs {
         match self {
             Self::Decide(config) => config.needs(),
-            Self::Replay(_) => Needs::Nothing,
+            Self::Replay(..) => Needs::Nothing,
         }
     }
 
     pub(crate) fn version(&self) -> u32 {
         match self {
             Self::Decide(config) => config.version(),
-            Self::Replay(_) => REPLAY,
+            Self::Replay(..) => REPLAY,
         }
     }
 
@@ -54,7 +58,10 @@ impl Pruning {
     pub(crate) fn spec_after(&self, spec: &ModelSpec) -> Result<ModelSpec, PruneError> {
         match self {
             Self::Decide(config) => config.spec_after(spec),
-            Self::Replay(plan) => plan.spec_after(spec),
+            Self::Replay(plan, _) => {
+                plan.expect_parts_alone()?;
+                plan.spec_after(spec)
+            }
         }
     }
 
@@ -65,7 +72,7 @@ impl Pruning {
     ) -> Result<Pruned, PruneError> {
         match self {
             Self::Decide(config) => prune(checkpoint, config, calibration),
-            Self::Replay(plan) => replay(checkpoint, plan.clone()),
+            Self::Replay(plan, _) => replay(checkpoint, plan.clone()),
         }
     }
 
@@ -73,7 +80,7 @@ impl Pruning {
     pub(crate) fn step(&self) -> ModelStep {
         match self {
             Self::Decide(config) => steps::pruned(config),
-            Self::Replay(plan) => steps::replayed(plan),
+            Self::Replay(plan, _) => steps::replayed(plan),
         }
     }
 
@@ -81,7 +88,15 @@ impl Pruning {
     pub(crate) fn setting(&self) -> PruneSection {
         match self {
             Self::Decide(config) => PruneSection::Decide(config.clone()),
-            Self::Replay(plan) => PruneSection::Replay { plan: plan.hash() },
+            Self::Replay(plan, _) => PruneSection::Replay { plan: plan.hash() },
+        }
+    }
+
+    /// What went wrong with it, where a plan is followed with the plan's name.
+    pub(crate) fn refused(&self, student: &str, source: PruneError) -> StudyError {
+        match self {
+            Self::Decide(_) => StudyError::Prune { student: student.to_owned(), source },
+            Self::Replay(_, path) => StudyError::Plan { path: path.clone(), source },
         }
     }
 
@@ -89,7 +104,7 @@ impl Pruning {
     pub(crate) fn decided_by(&self) -> &'static str {
         match self {
             Self::Decide(config) => config.criterion().method().name,
-            Self::Replay(_) => "plan",
+            Self::Replay(..) => "plan",
         }
     }
 }

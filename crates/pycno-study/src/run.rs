@@ -44,7 +44,7 @@ pub fn run(
     let study = Study::resolve(file, &run.environment)?;
     let teacher = teacher(&study, watch)?;
     let checkpoint = teacher.checkpoint()?;
-    planned(&study, &checkpoint)?; // what cannot work fails before anything is computed
+    planned(&study, &checkpoint, run.environment.device)?; // what cannot work fails before anything is computed
     let source = study.config.teacher.checkpoint.to_string();
     let tokenizer = texts::tokenizer(&source, &checkpoint.files)?;
     watch.begin("texts", 1);

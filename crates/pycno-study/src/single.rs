@@ -18,8 +18,10 @@ use pycno_units::Seed;
 
 use crate::{
     Environment, StudyError, Watcher,
+    beside::Beside,
     config::{PruneSection, SEQUENCE_LENGTH},
     files::write_json,
+    memory,
     pruning::Pruning,
     scores, shipped, statistics,
     texts::{expect_fits, tokenizer},
@@ -35,6 +37,8 @@ pub struct PruneRequest {
     pub prune: PruneSection,
     /// Text to measure activations on; criteria that look at weights alone need none.
     pub calibration: Option<PathBuf>,
+    /// Statistics that an earlier pruning of this model left, in place of a text.
+    pub statistics: Option<PathBuf>,
     /// Sequences to measure on.
     pub sequences: usize,
     /// Tokens per sequence; `None` for [`SEQUENCE_LENGTH`], or the model's positions if these are fewer.
@@ -71,24 +75,35 @@ pub fn prune(
     environment: &Environment,
     watch: &mut dyn Watcher,
 ) -> Result<(SizeChange, usize), StudyError> {
-    if request.out.exists() {
-        return Err(StudyError::Exists { path: request.out.clone() });
+    let out = &request.out;
+    if out.symlink_metadata().is_ok() {
+        return Err(StudyError::Exists { path: out.clone() });
     }
     let pruning = Pruning::resolve(&request.prune, environment, Path::new(""))?;
     let checkpoint = shipped::open(&request.teacher, &environment.remote())?;
     let decided_by = pruning.decided_by();
-    let mut calibration =
-        TextCalibration { request, decided_by, checkpoint: &checkpoint, environment, watch };
-    let Pruned { student, plan } = pruning
-        .carry_out(&checkpoint, &mut calibration)
-        .map_err(|source| StudyError::Prune { student: request.student(), source })?;
-    let aside = atomic::aside(&request.out);
+    let mut calibration = Calibrating {
+        request,
+        decided_by,
+        checkpoint: &checkpoint,
+        environment,
+        watch,
+        measured: None,
+    };
+    let failed = |source| pruning.refused(&request.student(), source);
+    let Pruned { student, plan } =
+        pruning.carry_out(&checkpoint, &mut calibration).map_err(failed)?;
     let dtype = request.dtype.unwrap_or_else(|| SaveDtype::of(&checkpoint));
+    let measured = calibration.measured;
+    let beside = Beside::new(out)?;
+    let aside = beside.join("student");
     hf::write(&student, &aside, dtype)?;
+    if let Some(measured) = measured {
+        atomic::write_file(&aside.join(statistics::FILE), measured.to_json().as_bytes())?;
+    }
     atomic::write_file(&aside.join("plan.json"), plan.to_json().as_bytes())?;
-    atomic::publish_dir(&aside, &request.out)?;
-    let sizes = plan.sizes(&checkpoint.spec);
-    let sizes = sizes.map_err(|source| StudyError::Prune { student: request.student(), source })?;
+    atomic::publish_dir(&aside, out)?;
+    let sizes = plan.sizes(&checkpoint.spec).map_err(failed)?;
     Ok((sizes, student.removed_weights()))
 }
 
@@ -98,24 +113,43 @@ impl PruneRequest {
     }
 }
 
-/// What a criterion may ask of a model that is pruned without a study: measured on the text given.
-struct TextCalibration<'a> {
+/// What a criterion may ask of a model that is pruned without a study: as an earlier pruning measured it, or
+/// measured now on the text given.
+struct Calibrating<'a> {
     request: &'a PruneRequest,
     decided_by: &'static str,
     checkpoint: &'a Checkpoint,
     environment: &'a Environment,
     watch: &'a mut dyn Watcher,
+    /// What was measured now.
+    measured: Option<Statistics>,
 }
 
-impl Calibration for TextCalibration<'_> {
+impl Calibration for Calibrating<'_> {
     fn statistics(&mut self) -> Result<Statistics, Box<dyn Error + Send + Sync>> {
-        Ok(self.measured()?)
+        match &self.request.statistics {
+            Some(path) => Ok(self.earlier(path)?),
+            None => {
+                let measured = self.measure()?;
+                Ok(self.measured.insert(measured).clone())
+            }
+        }
     }
 }
 
-impl TextCalibration<'_> {
-    fn measured(&mut self) -> Result<Statistics, StudyError> {
-        let Self { request, decided_by, checkpoint, environment, watch } = self;
+impl Calibrating<'_> {
+    fn earlier(&self, path: &Path) -> Result<Statistics, StudyError> {
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|source| StudyError::Read { path: path.to_owned(), source })?;
+        let statistics = Statistics::parse(&text).and_then(|statistics| {
+            statistics.expect_checkpoint(&fingerprint(self.checkpoint))?;
+            Ok(statistics)
+        });
+        statistics.map_err(|source| StudyError::Statistics { path: path.to_owned(), source })
+    }
+
+    fn measure(&mut self) -> Result<Statistics, StudyError> {
+        let Self { request, decided_by, checkpoint, environment, watch, .. } = self;
         let text = request
             .calibration
             .as_ref()
@@ -127,7 +161,7 @@ impl TextCalibration<'_> {
         let packed = pack(&corpus::read(text)?, &tokenizer, length)?;
         let slice = Slice { offset_sequences: 0, sequences: request.sequences };
         let calibration = packed.slice(Role::Calibration, slice)?;
-        let decoder = Decoder::new(checkpoint, &environment.device.open()?)?;
+        let decoder = opened(&request.teacher, checkpoint, environment)?;
         let provenance = MeasuredOn {
             checkpoint: fingerprint(checkpoint),
             calibration: calibration.manifest.hash.clone(),
@@ -139,6 +173,18 @@ impl TextCalibration<'_> {
         watch.end();
         Ok(statistics)
     }
+}
+
+/// A model's weights in `f32` on the device.
+fn opened(
+    source: &Source,
+    checkpoint: &Checkpoint,
+    environment: &Environment,
+) -> Result<Decoder, StudyError> {
+    let (what, needs) =
+        (format!("{source}, its weights in f32,"), memory::to_run(&checkpoint.spec));
+    memory::expect_room(&what, needs, environment.device)?;
+    Ok(Decoder::new(checkpoint, &environment.device.open()?)?)
 }
 
 /// Scores one model.
@@ -155,7 +201,7 @@ pub fn eval(
     let tasks = environment.tasks(&order.tasks, Path::new(""), selection)?;
     let checkpoint = shipped::open(&order.model, &environment.remote())?;
     let tokenizer = tokenizer(&order.model.to_string(), &checkpoint.files)?;
-    let decoder = Decoder::new(&checkpoint, &environment.device.open()?)?;
+    let decoder = opened(&order.model, &checkpoint, environment)?;
     if let Some(out) = &order.out {
         std::fs::create_dir_all(out)
             .map_err(|source| StudyError::WriteFile { path: out.clone(), source })?;

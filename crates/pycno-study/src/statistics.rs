@@ -8,7 +8,8 @@ use pycno_prune::{Calibration, MeasuredOn, PruneError, Statistics, statistics::V
 
 use crate::{StageKey, StageKind, StudyError, model::Model, stage::Stage};
 
-const FILE: &str = "statistics.json";
+/// The file's name.
+pub(crate) const FILE: &str = "statistics.json";
 
 /// Sequences per forward pass.
 const BATCH: usize = 8;

@@ -86,7 +86,7 @@ fn pruned(
     from: Model,
     pruning: &Pruning,
 ) -> Result<Model, StudyError> {
-    let failed = |source| StudyError::Prune { student: from.name.clone(), source };
+    let failed = |source| pruning.refused(&from.name, source);
     let label = format!("{}-prune", from.name);
     let export = stage.export;
     let measured_by = match pruning.needs() {

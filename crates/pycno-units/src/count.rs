@@ -40,7 +40,11 @@ impl fmt::Display for TokenCount {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{:.1} MiB", self.0 as f64 / f64::from(1 << 20)))
+        let mebibytes = self.0 as f64 / f64::from(1 << 20);
+        // Four digits at most.
+        let large = mebibytes >= 10_240.0;
+        let (value, unit) = if large { (mebibytes / 1024.0, "GiB") } else { (mebibytes, "MiB") };
+        f.pad(&format!("{value:.1} {unit}"))
     }
 }
 

@@ -24,6 +24,9 @@ pub(crate) struct PruneArguments {
     /// Text to measure activations on, for criteria that need them.
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,
+    /// What an earlier pruning of this model measured, STUDENT/statistics.json, in place of a text.
+    #[arg(long, value_name = "FILE", conflicts_with = "calibration")]
+    pub(crate) statistics: Option<PathBuf>,
     /// Sequences to measure on.
     #[arg(long, default_value_t = CALIBRATION_SEQUENCES)]
     pub(crate) sequences: usize,
@@ -85,6 +88,9 @@ Examples:
       --set criterion=block-influence --set structure=layers --set keep=22
   pycno prune --teacher MODEL --out STUDENT --calibration TEXT \\
       --set criterion=minitron --set 'structure={ ffn = 1024, kv_groups = 2 }'
+  pycno prune --teacher MODEL --out OTHER_STUDENT \\
+      --statistics STUDENT/statistics.json \\
+      --set criterion=minitron --set structure=ffn --set sparsity=0.5
   pycno prune --teacher OTHER_MODEL --out OTHER_STUDENT --set plan=STUDENT/plan.json
 
 The student is a Hugging Face folder. Single weights that left are zero, and

@@ -68,7 +68,8 @@ pub(crate) struct FitArguments {
     /// Where the ruler goes; must not exist.
     #[arg(long, value_name = "RULER.toml", requires = "spec")]
     pub(crate) out: Option<PathBuf>,
-    /// Writes the ruler even if scores hardly tell one size from another (R2 below 0.5).
+    /// Writes the ruler even if scores hardly tell one size from another (R2 below 0.5), or if a constant
+    /// of a law ended on a bound of the search.
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
     /// One JSON document instead of tables.

@@ -2,10 +2,17 @@
 
 use std::path::Path;
 
-use pycno_study::{Computes, FoundDevice};
+use pycno_study::{
+    Computes, FoundDevice,
+    memory::{self, Work},
+};
+use pycno_units::{Bytes, ParamCount};
 
 use super::show;
 use crate::{args::DoctorArguments, environment, table};
+
+/// Memory for the program and the activations of a usual batch.
+const RESERVE: u64 = 1 << 30;
 
 pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<()> {
     let mut rows = vec![["check", "finding"].map(str::to_owned).to_vec()];
@@ -13,6 +20,11 @@ pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<()> {
     put("pycno", format!("{} ({})", env!("CARGO_PKG_VERSION"), pycno_study::commit()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     put("threads", threads.to_string());
+    let memory = memory::of_machine();
+    put("memory", memory.to_string());
+    for work in Work::ALL {
+        put(&format!("largest model to {}", work.name()), largest(memory, work));
+    }
     for (backend, built) in pycno_study::backends() {
         let missing = || format!("not in this build; build with --features {backend}");
         put(&format!("backend {backend}"), if built { "built".to_owned() } else { missing() });
@@ -35,6 +47,14 @@ pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<()> {
     );
     show(&table::layout(&rows))?;
     Ok(())
+}
+
+/// What fits into this memory beside the program and activations.
+fn largest(memory: Bytes, work: Work) -> String {
+    let per_parameter = work.bytes_per_parameter();
+    let room = memory.0.saturating_sub(RESERVE) as f64;
+    let most = ParamCount((room / per_parameter).floor());
+    format!("{most} parameters ({per_parameter} bytes each; 1 GiB is left for activations)")
 }
 
 /// What a device is and computes in, or why it does not open.

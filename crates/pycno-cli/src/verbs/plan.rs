@@ -8,7 +8,16 @@ use crate::{args::StudyArguments, environment, table};
 pub(crate) fn plan(arguments: &StudyArguments) -> anyhow::Result<()> {
     let file = StudyFile::read(&arguments.study, &arguments.set)?;
     let planned = pycno_study::plan(&file, &environment::of(&arguments.places)?)?;
-    let head = ["model", "from", "made by", "layers", "total", "non-embedding", "PFLOP to train"];
+    let head = [
+        "model",
+        "from",
+        "made by",
+        "layers",
+        "total",
+        "non-embedding",
+        "PFLOP to train",
+        "memory",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(planned.iter().map(row));
     let tasks = file.config.eval.tasks.join(", ");
@@ -32,5 +41,6 @@ fn row(model: &PlannedModel) -> Vec<String> {
         model.counts.total.to_string(),
         model.counts.non_embedding.to_string(),
         model.training.map_or_else(String::new, |flops| format!("{:.2}", flops.0 / 1e15)),
+        model.memory.to_string(),
     ]
 }

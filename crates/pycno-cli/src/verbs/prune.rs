@@ -1,5 +1,6 @@
 //! `pycno prune`: one model, one pruning, one folder.
 
+use pycno_prune::Needs;
 use pycno_study::{PruneRequest, settings, single};
 
 use super::show;
@@ -10,6 +11,7 @@ pub(crate) fn prune(arguments: &PruneArguments) -> anyhow::Result<()> {
         teacher: arguments.teacher.clone(),
         prune: settings(&arguments.settings())?,
         calibration: arguments.calibration.clone(),
+        statistics: arguments.statistics.clone(),
         sequences: arguments.sequences,
         length: arguments.length,
         dtype: arguments.dtype,
@@ -29,6 +31,12 @@ pub(crate) fn prune(arguments: &PruneArguments) -> anyhow::Result<()> {
     ))?;
     if removed > 0 {
         show(&format!("{removed} of them are zero now, as pycno/masks.safetensors says\n"))?;
+    } else if before == after {
+        show("nothing was removed\n")?;
+    }
+    let measured = arguments.calibration.is_some() || arguments.statistics.is_some();
+    if measured && request.prune.needs() == Needs::Nothing {
+        show("this pruning looks at no activations: text and statistics were not read\n")?;
     }
     Ok(())
 }

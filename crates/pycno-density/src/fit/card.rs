@@ -64,12 +64,24 @@ pub struct FitCard {
 /// Share of the variance below which a law of scores says too little to read a size from.
 const LEAST_R_SQUARED: f64 = 0.5;
 
+/// Parameters whose bound is that of the quantity: no score is above 1, and a loss may fall to none. The others have bounds
+/// only to keep the search in reach.
+const BOUNDED_BY_NATURE: [&str; 2] = ["amplitude", "ln_e"];
+
 impl FitCard {
-    /// Whether the law explains less than half of its points' variance, so that a score hardly tells one size from
-    /// another.
-    pub fn is_poor(&self) -> bool {
+    /// Why a size cannot be read from the law, if it cannot: it explains less than half of its points' variance, so that
+    /// a score hardly tells one size from another, or a constant ended on a bound of the search, so that the points do
+    /// not say what it is.
+    pub fn weakness(&self) -> Option<String> {
         // Not a number: points without a spread.
-        self.r_squared.is_nan() || self.r_squared < LEAST_R_SQUARED
+        let poor = self.r_squared.is_nan() || self.r_squared < LEAST_R_SQUARED;
+        let poor = poor.then(|| format!("R2 {:.2}", self.r_squared));
+        let nature = |name: &&String| BOUNDED_BY_NATURE.contains(&name.as_str());
+        let open: Vec<&str> =
+            self.bounds_hit.iter().filter(|name| !nature(name)).map(String::as_str).collect();
+        let open = (!open.is_empty()).then(|| format!("{} on a bound", open.join(", ")));
+        let found: Vec<String> = poor.into_iter().chain(open).collect();
+        (!found.is_empty()).then(|| found.join(", "))
     }
 }
 

@@ -46,6 +46,16 @@ pub struct TaskCard {
     pub checks: BTreeMap<String, f64>,
 }
 
+impl TaskCard {
+    /// Why no size can be read from the laws, if none can.
+    pub(super) fn weakness(&self) -> Option<String> {
+        let of_loss = self.loss.as_ref().and_then(FitCard::weakness);
+        let of_loss = of_loss.map(|weakness| format!("of the loss, {weakness}"));
+        let found: Vec<String> = self.score.weakness().into_iter().chain(of_loss).collect();
+        (!found.is_empty()).then(|| found.join("; "))
+    }
+}
+
 impl RulerFile {
     /// SHA-256 over one line a fact, lines sorted, numbers in their shortest exact form.
     ///

@@ -214,11 +214,12 @@ impl Ruler {
         Ok(MeanLaw { spec, law, card })
     }
 
-    /// Tasks whose law of scores explains too little to read a size from, with its R2.
-    pub fn poor_tasks(&self) -> Vec<(&str, f64)> {
-        let tasks = self.file.task.iter().map(|entry| (&entry.spec.name, &entry.card.score));
-        let poor = tasks.filter(|(_, card)| card.is_poor());
-        poor.map(|(name, card)| (name.as_str(), card.r_squared)).collect()
+    /// Tasks whose laws do not hold a size that is read from them, and why ([`FitCard::weakness`]).
+    pub fn poor_tasks(&self) -> Vec<(&str, String)> {
+        let tasks = self.file.task.iter();
+        let poor =
+            tasks.filter_map(|entry| Some((entry.spec.name.as_str(), entry.card.weakness()?)));
+        poor.collect()
     }
 
     /// Sizes and mean scores of the reference models behind a law of one step; a law of two steps

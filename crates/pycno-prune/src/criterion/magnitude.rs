@@ -16,7 +16,7 @@ pub struct Magnitude;
 
 static METHOD: Method = Method {
     name: "magnitude",
-    version: 1,
+    version: 2,
     structures: &[StructureKind::Weights, StructureKind::Pattern],
     needs: Needs::Nothing,
     rates_by: "|w|",

@@ -20,7 +20,7 @@ pub struct Random {
 
 static METHOD: Method = Method {
     name: "random",
-    version: 1,
+    version: 2,
     structures: &StructureKind::ALL,
     needs: Needs::Nothing,
     rates_by: "a number drawn from [0, 1)",

@@ -73,6 +73,11 @@ impl DeviceName {
         device.map(|(_, _, device)| device).ok_or_else(|| no_device(names))
     }
 
+    /// Whether it computes on the processor, in the memory of the machine.
+    pub(crate) const fn is_host(self) -> bool {
+        matches!(self.backend, Backend::Flex | Backend::NdArray)
+    }
+
     /// The backend's name.
     pub(crate) fn backend_name(self) -> &'static str {
         self.backend.name()
@@ -80,8 +85,7 @@ impl DeviceName {
 
     /// The GPU's name as its driver reports it; `None` on the processor, or if the device cannot be opened.
     pub(crate) fn part(self) -> Option<String> {
-        let on_host = matches!(self.backend, Backend::Flex | Backend::NdArray);
-        if on_host { None } else { self.open().ok().and_then(|device| found::part(&device)) }
+        if self.is_host() { None } else { self.open().ok().and_then(|device| found::part(&device)) }
     }
 }
 

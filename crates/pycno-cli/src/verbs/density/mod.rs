@@ -126,11 +126,9 @@ fn footer(balance: &Balance, weighings: &[&Weighing]) -> String {
             if balance.basin == Basin::Other { "chosen" } else { "other" },
         ));
     }
-    let read = |task: &&(&str, f64)| readings().any(|reading| reading.of == task.0);
-    lines.extend(balance.ruler.poor_tasks().iter().filter(read).map(|(task, r_squared)| {
-        format!(
-            "The law of {task} does not fit (R2 {r_squared:.2}): sizes read from it mean little."
-        )
+    let read = |task: &&(&str, String)| readings().any(|reading| reading.of == task.0);
+    lines.extend(balance.ruler.poor_tasks().iter().filter(read).map(|(task, why)| {
+        format!("The law of {task} does not hold ({why}): sizes read from it mean little.")
     }));
     let notes: std::collections::BTreeSet<&str> =
         weighings.iter().filter_map(|weighing| weighing.note.as_deref()).collect();

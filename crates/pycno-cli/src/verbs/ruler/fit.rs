@@ -59,8 +59,7 @@ fn make(arguments: &FitArguments, spec: &Path) -> anyhow::Result<()> {
 /// Refuses a ruler by which a score hardly tells one size from another.
 fn expect_tells_apart(ruler: &Ruler, force: bool) -> anyhow::Result<()> {
     let poor = ruler.poor_tasks();
-    let poor: Vec<String> =
-        poor.into_iter().map(|(task, r_squared)| format!("{task} (R2 {r_squared:.2})")).collect();
+    let poor: Vec<String> = poor.into_iter().map(|(task, why)| format!("{task} ({why})")).collect();
     ensure!(
         force || poor.is_empty(),
         "scores hardly tell one size from another on {}; --force writes the ruler all the same",
