@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 import transformers
 
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 
 
 def difference(student):

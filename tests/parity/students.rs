@@ -55,13 +55,36 @@ fn a_student_of_any_family_is_its_masked_teacher_and_comes_back_from_its_folder(
             }
             assert!(difference(&sliced, &found(&teacher)) > 1e-2, "{family}, {structure}");
 
-            let folder = left(&format!("{family}-{structure}"));
-            let _ = std::fs::remove_dir_all(&folder);
-            hf::write(&student, &folder.join("model"), SaveDtype::F32).unwrap();
-            let again = hf::read(&folder.join("model")).unwrap();
+            let again = saved(&student, SaveDtype::F32, &format!("{family}-{structure}"));
             assert!(again.spec == student.spec && again.tensors == student.tensors, "{family}");
             assert!(again.masks == student.masks, "{family}, {structure}");
-            logits::export(&folder.join("model"), &folder.join("logits.safetensors"));
         }
+    }
+}
+
+/// Leaves a student for `transformers` with our logits of it as it was written; gives it as read back.
+fn saved(student: &Checkpoint, dtype: SaveDtype, name: &str) -> Checkpoint {
+    let folder = left(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    hf::write(student, &folder.join("model"), dtype).unwrap();
+    logits::export(&folder.join("model"), &folder.join("logits.safetensors"));
+    hf::read(&folder.join("model")).unwrap()
+}
+
+#[test]
+fn a_teacher_in_bf16_has_students_in_bf16_whose_scores_are_those_of_the_rounded_weights() {
+    for family in FAMILIES {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("teacher");
+        hf::write(&checkpoint(family), &folder, SaveDtype::Bf16).unwrap();
+        let teacher = hf::read(&folder).unwrap();
+        let config = r#"{ "criterion": "random", "structure": { "ffn": 20, "kv_groups": 1 } }"#;
+        let config: PruneConfig = serde_json::from_str(config).unwrap();
+        let student = prune(&teacher, &config, &mut Uncalibrated).unwrap().student;
+        let dtype = SaveDtype::of(&student);
+        assert_eq!(dtype, SaveDtype::Bf16);
+        let again = saved(&student, dtype, &format!("{family}-bf16"));
+        assert_eq!(SaveDtype::of(&again), dtype);
+        assert!(again.tensors == student.tensors, "{family}: what left bf16 comes back as it was");
     }
 }

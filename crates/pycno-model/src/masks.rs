@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use rayon::prelude::*;
+
 use crate::HostTensor;
+
+/// Rows that one task goes over.
+const ROWS_PER_TASK: usize = 16;
 
 /// The masks of a checkpoint, by tensor; a tensor without one has all its weights.
 pub type Masks = BTreeMap<crate::TensorId, Mask>;
@@ -64,9 +69,28 @@ impl Mask {
         self.bits[row * columns.div_ceil(8) + column / 8] >> (column % 8) & 1 == 1
     }
 
+    /// Puts a value where nothing is kept; `values` are whole rows from row `first` on.
+    pub fn fill_removed<T: Copy + Send + Sync>(&self, first: usize, values: &mut [T], value: T) {
+        let rows = values.par_chunks_mut(self.shape[1].max(1)).enumerate();
+        rows.with_min_len(ROWS_PER_TASK).for_each(|(row, values)| {
+            for (bits, values) in self.row(first + row).iter().zip(values.chunks_mut(8)) {
+                let removed = values.iter_mut().enumerate().filter(|(i, _)| bits >> i & 1 == 0);
+                removed.for_each(|(_, x)| *x = value);
+            }
+        });
+    }
+
+    /// The bits of a row.
+    fn row(&self, row: usize) -> &[u8] {
+        let per_row = self.shape[1].div_ceil(8);
+        &self.bits[row * per_row..(row + 1) * per_row]
+    }
+
     /// Whether each weight is kept, row-major.
     pub fn kept(&self) -> Vec<bool> {
-        (0..self.shape[0] * self.shape[1]).map(|i| self.keeps(i)).collect()
+        let mut kept = vec![true; self.shape[0] * self.shape[1]];
+        self.fill_removed(0, &mut kept, false);
+        kept
     }
 
     /// How many weights are kept.
@@ -76,7 +100,9 @@ impl Mask {
 
     /// 1 where the weight is kept, else 0, row-major: what gradients are multiplied by.
     pub fn factors(&self) -> Vec<f32> {
-        self.kept().into_iter().map(|kept| f32::from(u8::from(kept))).collect()
+        let mut factors = vec![1.0; self.shape[0] * self.shape[1]];
+        self.fill_removed(0, &mut factors, 0.0);
+        factors
     }
 
     /// The matrix with 0 in place of what is not kept.
@@ -91,14 +117,28 @@ impl Mask {
 
     /// The row-major index and value of a weight of the matrix that is not kept and yet not 0, if there is one.
     pub fn violation(&self, matrix: &HostTensor) -> Option<(usize, f32)> {
+        let columns = self.shape[1].max(1);
         let mut first = 0;
         matrix.blocks().find_map(|block| {
-            let wrong = |(i, weight): &(usize, &f32)| **weight != 0.0 && !self.keeps(first + i);
-            let found =
-                block.iter().enumerate().find(wrong).map(|(i, weight)| (first + i, *weight));
-            first += block.len();
+            let mut rows = block.chunks(columns).enumerate();
+            let found = rows.find_map(|(row, weights)| {
+                let column = self.violation_in(first + row, weights)?;
+                Some(((first + row) * columns + column, weights[column]))
+            });
+            first += block.len() / columns;
             found
         })
+    }
+
+    /// The first column of a row that is not kept and yet not 0.
+    fn violation_in(&self, row: usize, weights: &[f32]) -> Option<usize> {
+        let bytes = self.row(row).iter().zip(weights.chunks(8)).enumerate();
+        let mut wrong = bytes.filter_map(|(byte, (bits, weights))| {
+            let gone = |(i, w): (usize, &f32)| *w != 0.0 && bits >> i & 1 == 0;
+            let column = weights.iter().enumerate().position(gone)?;
+            Some(8 * byte + column)
+        });
+        wrong.next()
     }
 }
 

@@ -203,10 +203,9 @@ impl Change {
                 });
             }
             Self::Masked(mask) => {
-                let first = rows.start * of.row_len();
+                let first = rows.start;
                 of.fill(rows, out);
-                let gone = out.iter_mut().enumerate().filter(|(i, _)| !mask.keeps(first + i));
-                gone.for_each(|(_, x)| *x = 0.0);
+                mask.fill_removed(first, out, 0.0);
             }
         }
     }

@@ -2,21 +2,20 @@
 
 use rayon::prelude::*;
 
-/// The rank of a weight: larger stays longer.
+/// The importance of a weight that is gone already, below all others.
+pub(crate) const GONE: f32 = -1.0;
+
+/// The rank of an importance: larger stays longer.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Key(u32);
+struct Key(u32);
 
 const HALF: u32 = 16;
 const BINS: usize = 1 << HALF;
 
 impl Key {
-    /// Below every importance.
-    pub(crate) const GONE: Self = Self(0);
-
-    /// Of an importance that is not negative: such floats order as their bits do.
-    pub(crate) const fn of(importance: f32) -> Self {
-        debug_assert!(importance >= 0.0, "an importance is not negative");
-        Self(importance.to_bits().saturating_add(1))
+    /// Floats that are not negative order as their bits do; what is [`GONE`] comes before zero.
+    fn of(importance: f32) -> Self {
+        if importance < 0.0 { Self(0) } else { Self(importance.to_bits().saturating_add(1)) }
     }
 
     const fn high(self) -> usize {
@@ -36,25 +35,25 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    /// The cut that takes the `remove` lowest keys of `n` lists. Lists are asked for twice, several at a time, and
+    /// The cut that takes the `remove` lowest of `n` lists of importances. Lists are asked for twice, several at a time, and
     /// not held: two passes of a radix selection count them by the upper, then by the lower half of their bits.
-    pub(crate) fn of<E: Send>(
+    pub(crate) fn of<L: AsRef<[f32]>, E: Send>(
         remove: usize,
         n: usize,
-        keys: impl Fn(usize) -> Result<Vec<Key>, E> + Sync,
+        lists: impl Fn(usize) -> Result<L, E> + Sync,
     ) -> Result<Self, E> {
-        let high = count(n, &keys, |key| Some(key.high()))?;
+        let high = count(n, &lists, |key| Some(key.high()))?;
         let (high, rest) = bin_of(&high, remove);
-        let low = count(n, &keys, |key| (key.high() == high).then(|| key.low()))?;
+        let low = count(n, &lists, |key| (key.high() == high).then(|| key.low()))?;
         let (low, equals) = bin_of(&low, rest);
         #[expect(clippy::cast_possible_truncation, reason = "both are halves of 32 bits")]
         let at = Key((high as u32) << HALF | low as u32);
         Ok(Self { at, equals })
     }
 
-    /// Which keys of the next list stay; to be asked in the order of the lists.
-    pub(crate) fn kept(&mut self, keys: &[Key]) -> Vec<bool> {
-        let stays = |key: &Key| match key.cmp(&self.at) {
+    /// Which weights of the next list stay; to be asked in the order of the lists.
+    pub(crate) fn kept(&mut self, importances: &[f32]) -> Vec<bool> {
+        let stays = |importance: &f32| match Key::of(*importance).cmp(&self.at) {
             std::cmp::Ordering::Less => false,
             std::cmp::Ordering::Equal if self.equals > 0 => {
                 self.equals -= 1;
@@ -62,19 +61,21 @@ impl Cut {
             }
             std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => true,
         };
-        keys.iter().map(stays).collect()
+        importances.iter().map(stays).collect()
     }
 }
 
 /// How many keys of all lists fall into each bin.
-fn count<E: Send>(
+fn count<L: AsRef<[f32]>, E: Send>(
     n: usize,
-    keys: &(impl Fn(usize) -> Result<Vec<Key>, E> + Sync),
+    lists: &(impl Fn(usize) -> Result<L, E> + Sync),
     bin: impl Fn(Key) -> Option<usize> + Sync,
 ) -> Result<Vec<usize>, E> {
     let of_list = |i| {
         let mut bins = vec![0; BINS];
-        keys(i)?.into_iter().filter_map(&bin).for_each(|bin| bins[bin] += 1);
+        let keys = lists(i)?;
+        let keys = keys.as_ref().iter().copied().map(Key::of);
+        keys.filter_map(&bin).for_each(|bin| bins[bin] += 1);
         Ok(bins)
     };
     let add = |mut a: Vec<usize>, b: Vec<usize>| {
@@ -95,12 +96,12 @@ fn bin_of(bins: &[usize], mut rank: usize) -> (usize, usize) {
     (bins.len() - 1, rank)
 }
 
-/// Which of a few keys are the `keep` largest; of equals the first goes.
-pub(crate) fn largest(keys: &[Key], keep: usize) -> Vec<bool> {
-    let mut ascending: Vec<usize> = (0..keys.len()).collect();
-    ascending.sort_by_key(|i| keys[*i]);
-    let mut kept = vec![false; keys.len()];
-    ascending[keys.len() - keep..].iter().for_each(|i| kept[*i] = true);
+/// Which of a few importances are the `keep` largest; of equals the first goes.
+pub(crate) fn largest(importances: &[f32], keep: usize) -> Vec<bool> {
+    let mut ascending: Vec<usize> = (0..importances.len()).collect();
+    ascending.sort_by_key(|i| Key::of(importances[*i]));
+    let mut kept = vec![false; importances.len()];
+    ascending[importances.len() - keep..].iter().for_each(|i| kept[*i] = true);
     kept
 }
 
@@ -134,17 +135,16 @@ mod tests {
         ) {
             let n: usize = lists.iter().map(Vec::len).sum();
             let remove = crate::Sparsity::new(share).map_or(0, |sparsity| n - sparsity.kept(n));
-            let keys = |i: usize| Ok::<_, Infallible>(lists[i].iter().copied().map(Key::of).collect());
-            let mut cut = Cut::of(remove, lists.len(), keys).unwrap();
-            let kept: Vec<_> = (0..lists.len()).map(|i| cut.kept(&keys(i).unwrap())).collect();
+            let mut cut = Cut::of(remove, lists.len(), |i| Ok::<_, Infallible>(&lists[i])).unwrap();
+            let kept: Vec<_> = lists.iter().map(|list| cut.kept(list)).collect();
             prop_assert_eq!(kept, by_sorting(&lists, remove));
         }
     }
 
     #[test]
     fn of_equals_the_first_goes_and_what_is_gone_goes_before_zero() {
-        let keys = [1.0, 1.0, 0.5, 1.0].map(Key::of);
-        assert_eq!(largest(&keys, 2), [false, true, false, true]);
-        assert!(Key::GONE < Key::of(0.0) && Key::of(0.0) < Key::of(f32::MIN_POSITIVE));
+        assert_eq!(largest(&[1.0, 1.0, 0.5, 1.0], 2), [false, true, false, true]);
+        assert_eq!(largest(&[0.0, GONE, 0.0], 2), [true, false, true]);
+        assert!(Key::of(GONE) < Key::of(0.0) && Key::of(0.0) < Key::of(f32::MIN_POSITIVE));
     }
 }

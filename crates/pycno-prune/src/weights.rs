@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::{
     Allocation, Pattern, PruneError, Sparsity,
     criterion::Rule,
-    select::{self, Cut, Key},
+    select::{self, Cut, GONE},
 };
 
 /// What a rule is asked about: a matrix, and what an earlier pruning took from it.
@@ -33,7 +33,7 @@ pub(crate) fn by_share(
         Allocation::Uniform => matrices.chunks(1).collect(),
         Allocation::Global => vec![&matrices],
     };
-    let masks = groups.into_iter().map(|group| cut_group(group, rule, sparsity));
+    let masks = groups.into_par_iter().map(|group| cut_group(group, rule, sparsity));
     Ok(masks.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
@@ -44,10 +44,10 @@ pub(crate) fn by_pattern(
     pattern: Pattern,
 ) -> Result<Masks, PruneError> {
     let mask = |matrix: &Matrix<'_>| {
-        let keys = matrix.keys(rule)?;
-        let kept =
-            keys.chunks_exact(pattern.of()).flat_map(|run| select::largest(run, pattern.keep()));
-        Ok((matrix.id, matrix.mask(&kept.collect::<Vec<_>>())))
+        let importances = matrix.importances(rule)?;
+        let runs = importances.chunks_exact(pattern.of());
+        let kept = runs.flat_map(|run| select::largest(run, pattern.keep()));
+        Ok((matrix.id, matrix.mask(kept.collect())))
     };
     let matrices = matrices(checkpoint);
     matrices.iter().try_for_each(|matrix| pattern.check(matrix.weight.shape()[1]))?;
@@ -70,32 +70,36 @@ fn cut_group(
     sparsity: Sparsity,
 ) -> Result<Vec<(TensorId, Mask)>, PruneError> {
     let weights: usize = group.iter().map(|matrix| matrix.weight.n_values()).sum();
-    let mut cut = Cut::of(weights - sparsity.kept(weights), group.len(), |i| group[i].keys(rule))?;
+    let remove = weights - sparsity.kept(weights);
+    if let [matrix] = group {
+        let importances = matrix.importances(rule)?;
+        let mut cut = Cut::of(remove, 1, |_| Ok::<_, PruneError>(&importances))?;
+        return Ok(vec![(matrix.id, matrix.mask(cut.kept(&importances)))]);
+    }
+    let mut cut = Cut::of(remove, group.len(), |i| group[i].importances(rule))?;
     let mut masks = Vec::with_capacity(group.len());
     for matrix in group {
-        masks.push((matrix.id, matrix.mask(&cut.kept(&matrix.keys(rule)?))));
+        masks.push((matrix.id, matrix.mask(cut.kept(&matrix.importances(rule)?))));
     }
     Ok(masks)
 }
 
 impl Matrix<'_> {
-    /// The rank of every weight: those that are gone below all others.
-    fn keys(&self, rule: Rules<'_>) -> Result<Vec<Key>, PruneError> {
-        let importance = rule.weights(self.id, self.weight)?;
-        let key = |(i, importance): (usize, &f32)| {
-            let gone = self.earlier.is_some_and(|mask| !mask.keeps(i));
-            if gone { Key::GONE } else { Key::of(*importance) }
-        };
-        Ok(importance.par_iter().enumerate().map(key).collect())
+    /// The importance of every weight; of those that are gone, [`GONE`].
+    fn importances(&self, rule: Rules<'_>) -> Result<Vec<f32>, PruneError> {
+        let mut importances = rule.weights(self.id, self.weight)?;
+        if let Some(earlier) = self.earlier {
+            earlier.fill_removed(0, &mut importances, GONE);
+        }
+        Ok(importances)
     }
 
     /// What an earlier pruning took stays out, however little this one takes.
-    fn mask(&self, kept: &[bool]) -> Mask {
+    fn mask(&self, mut kept: Vec<bool>) -> Mask {
+        if let Some(earlier) = self.earlier {
+            earlier.fill_removed(0, &mut kept, false);
+        }
         let shape = self.weight.shape();
-        let stays = |(i, kept): (usize, &bool)| {
-            *kept && self.earlier.is_none_or(|earlier| earlier.keeps(i))
-        };
-        let kept: Vec<bool> = kept.iter().enumerate().map(stays).collect();
         Mask::new([shape[0], shape[1]], &kept)
     }
 }

@@ -57,9 +57,17 @@ impl Store {
     }
 
     /// The folder of a finished stage, or `None`.
-    pub fn finished(&self, key: &StageKey) -> Option<PathBuf> {
+    ///
+    /// # Errors
+    ///
+    /// [`StudyError::Altered`] if a file of the stage is not what it left.
+    pub fn finished(&self, key: &StageKey) -> Result<Option<PathBuf>, StudyError> {
         let path = self.stage(key);
-        path.is_dir().then_some(path)
+        if !path.is_dir() {
+            return Ok(None);
+        }
+        contents::check(&path)?;
+        Ok(Some(path))
     }
 
     /// Finds a stage's result or claims it; `waiting` is called once before waiting for another process that
@@ -74,16 +82,15 @@ impl Store {
         key: &'a StageKey,
         waiting: impl FnOnce(),
     ) -> Result<Claimed<'a>, StudyError> {
-        if let Some(folder) = self.finished(key) {
-            contents::check(&folder)?;
+        if let Some(folder) = self.finished(key)? {
             return Ok(Claimed::Finished(folder));
         }
         let lock = self.lock(key, waiting)?;
         // Whoever had the lock before may have finished the stage.
-        Ok(self.finished(key).map_or_else(
-            || Claimed::Claim(Claim { store: self, key, _lock: lock }),
-            Claimed::Finished,
-        ))
+        Ok(match self.finished(key)? {
+            Some(folder) => Claimed::Finished(folder),
+            None => Claimed::Claim(Claim { store: self, key, _lock: lock }),
+        })
     }
 
     fn lock(&self, key: &StageKey, waiting: impl FnOnce()) -> Result<File, StudyError> {
@@ -205,15 +212,15 @@ mod tests {
     fn a_stage_is_made_once_and_found_by_every_store_at_the_same_place() {
         let folder = tempfile::tempdir().unwrap();
         let (store, key) = (Store::open(folder.path()).unwrap(), key(5));
-        assert_eq!(store.finished(&key), None);
+        assert_eq!(store.finished(&key).unwrap(), None);
         let done = claimed(&store, &key).publish_file("x.json", b"[1, 2]").unwrap();
         assert_eq!(fs::read(done.join("x.json")).unwrap(), b"[1, 2]");
         assert_eq!(fs::read_to_string(done.join(KEY)).unwrap(), key.document());
 
         let other = Store::open(folder.path()).unwrap();
-        assert_eq!(other.finished(&key), Some(done));
+        assert_eq!(other.finished(&key).unwrap(), Some(done));
         assert!(matches!(other.claim(&key, || ()).unwrap(), Claimed::Finished(_)));
-        assert_eq!(other.finished(&self::key(6)), None);
+        assert_eq!(other.finished(&self::key(6)).unwrap(), None);
         assert_eq!(fs::read_dir(folder.path().join("work")).unwrap().count(), 0);
     }
 

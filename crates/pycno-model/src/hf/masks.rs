@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use crate::{Checkpoint, HostTensor, Mask, Masks, ModelError, TensorId, files::read_if_there};
+use super::stream;
+use crate::{HostTensor, Mask, Masks, ModelError, TensorId, files::read_if_there};
 
 /// The file's place in a checkpoint's folder.
 pub(crate) const MASKS: &str = "pycno/masks.safetensors";
@@ -80,24 +81,17 @@ fn mask(
     }
 }
 
-/// The file's bytes; `None` for a checkpoint without masks.
+/// Writes the file.
 ///
 /// # Errors
 ///
-/// [`ModelError::Save`].
-pub(super) fn bytes(checkpoint: &Checkpoint, path: &Path) -> Result<Option<Vec<u8>>, ModelError> {
-    if checkpoint.masks.is_empty() {
-        return Ok(None);
-    }
-    let save = |source| ModelError::Save { path: path.to_owned(), source };
-    let mut views = BTreeMap::new();
-    for (id, mask) in &checkpoint.masks {
+/// [`ModelError::Save`], [`ModelError::Io`].
+pub(super) fn write(masks: &Masks, path: &Path) -> Result<(), ModelError> {
+    let named = masks.iter().map(|(id, mask)| {
         let [rows, columns] = mask.shape();
-        let shape = vec![rows, columns.div_ceil(8)];
-        views.insert(id.to_string(), TensorView::new(Dtype::U8, shape, mask.bits()).map_err(save)?);
-    }
-    let metadata = Some([("pycno.masks".to_owned(), FORMAT.to_owned())].into());
-    safetensors::serialize(views, metadata).map(Some).map_err(save)
+        (id.to_string(), ([rows, columns.div_ceil(8)], mask.bits()))
+    });
+    stream::save_bytes(&named.collect(), path, ("pycno.masks", FORMAT))
 }
 
 #[cfg(test)]
@@ -108,7 +102,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        Part,
+        Checkpoint, Part,
         hf::{self, SaveDtype, fixture},
     };
 

@@ -11,7 +11,10 @@ use std::{
 
 use half::{bf16, f16};
 use rayon::prelude::*;
-use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{
+    Dtype,
+    tensor::{Metadata, TensorInfo},
+};
 
 use super::write::SaveDtype;
 use crate::{HostTensor, ModelError};
@@ -31,33 +34,78 @@ const BUFFER: usize = 1 << 20;
 ///
 /// [`ModelError::OutOfRange`] for a number that would become infinite, [`ModelError::Save`], [`ModelError::Io`].
 pub(super) fn save(named: &Named<'_>, path: &Path, dtype: SaveDtype) -> Result<(), ModelError> {
-    let header = header(named, dtype)
-        .map_err(|source| ModelError::Save { path: path.to_owned(), source })?;
-    let failed = |source| ModelError::Io { action: "write", path: path.to_owned(), source };
-    let mut file = BufWriter::with_capacity(BUFFER, File::create(path).map_err(failed)?);
-    file.write_all(&header).map_err(failed)?;
+    let (in_file, width) = (dtype.in_file().0, dtype.in_file().1.size());
+    let entries = named.iter().map(|(name, x)| (name, in_file, x.shape(), x.n_values() * width));
+    // `transformers` refuses a file that does not say which framework's layout it has.
+    let mut file = Sink::begin(path, entries, ("format", "pt"))?;
     for (name, tensor) in named {
         for block in tensor.blocks() {
-            file.write_all(&narrowed(name, &block, dtype)?).map_err(failed)?;
+            file.write(&narrowed(name, &block, dtype)?)?;
         }
     }
-    file.flush().and_then(|()| file.get_ref().sync_all()).map_err(failed)
+    file.end()
+}
+
+/// Writes a file of bytes, by name, each with the shape that it has.
+///
+/// # Errors
+///
+/// [`ModelError::Save`], [`ModelError::Io`].
+pub(super) fn save_bytes(
+    named: &BTreeMap<String, ([usize; 2], &[u8])>,
+    path: &Path,
+    metadata: (&str, &str),
+) -> Result<(), ModelError> {
+    let entries = named.iter().map(|(name, (shape, x))| (name, Dtype::U8, &shape[..], x.len()));
+    let mut file = Sink::begin(path, entries, metadata)?;
+    named.values().try_for_each(|(_, bytes)| file.write(bytes))?;
+    file.end()
+}
+
+/// A file on its way.
+struct Sink<'a> {
+    path: &'a Path,
+    file: BufWriter<File>,
+}
+
+impl<'a> Sink<'a> {
+    /// Begins a file with its header; entries are a name, a type, a shape and how many bytes follow.
+    fn begin<'b>(
+        path: &'a Path,
+        entries: impl Iterator<Item = (&'b String, Dtype, &'b [usize], usize)>,
+        metadata: (&str, &str),
+    ) -> Result<Self, ModelError> {
+        let header = header(entries, metadata)
+            .map_err(|source| ModelError::Save { path: path.to_owned(), source })?;
+        let file = File::create(path).map_err(ModelError::io("write", path))?;
+        let mut sink = Self { path, file: BufWriter::with_capacity(BUFFER, file) };
+        sink.write(&header)?;
+        Ok(sink)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ModelError> {
+        self.file.write_all(bytes).map_err(ModelError::io("write", self.path))
+    }
+
+    fn end(mut self) -> Result<(), ModelError> {
+        let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        synced.map_err(ModelError::io("write", self.path))
+    }
 }
 
 /// Length and JSON, padded.
-fn header(named: &Named<'_>, dtype: SaveDtype) -> Result<Vec<u8>, safetensors::SafeTensorError> {
-    let (dtype, width) = (dtype.in_file().0, dtype.in_file().1.size());
+fn header<'b>(
+    entries: impl Iterator<Item = (&'b String, Dtype, &'b [usize], usize)>,
+    (key, value): (&str, &str),
+) -> Result<Vec<u8>, safetensors::SafeTensorError> {
     let mut end = 0;
-    let mut entry = |(name, tensor): (&String, &&HostTensor)| {
+    let entry = |(name, dtype, shape, bytes): (&String, Dtype, &[usize], usize)| {
         let start = end;
-        end += tensor.n_values() * width;
-        let shape = tensor.shape().to_vec();
-        (name.clone(), TensorInfo { dtype, shape, data_offsets: (start, end) })
+        end += bytes;
+        (name.clone(), TensorInfo { dtype, shape: shape.to_vec(), data_offsets: (start, end) })
     };
-    let entries = named.iter().map(&mut entry).collect();
-    // `transformers` refuses a file that does not say which framework's layout it has.
-    let framework = Some([("format".to_owned(), "pt".to_owned())].into());
-    let mut json = serde_json::to_vec(&Metadata::new(framework, entries)?)?;
+    let metadata = Some([(key.to_owned(), value.to_owned())].into());
+    let mut json = serde_json::to_vec(&Metadata::new(metadata, entries.map(entry).collect())?)?;
     json.resize(json.len().next_multiple_of(ALIGNMENT), b' ');
     Ok([&(json.len() as u64).to_le_bytes()[..], &json].concat())
 }
@@ -88,7 +136,7 @@ fn flat<const N: usize>(values: &[f32], bytes: impl Fn(f32) -> [u8; N] + Sync) -
 
 #[cfg(test)]
 mod tests {
-    use safetensors::tensor::{Dtype, TensorView};
+    use safetensors::tensor::TensorView;
 
     use super::*;
 

@@ -14,7 +14,7 @@ use super::{
     read::{CONFIG, WEIGHTS},
     stream::{self, Named},
 };
-use crate::{Checkpoint, HostTensor, ModelError, TensorId, map::map};
+use crate::{Checkpoint, HostTensor, Masks, ModelError, TensorId, map::map};
 
 /// The type weights are saved in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
@@ -113,7 +113,7 @@ pub fn write(checkpoint: &Checkpoint, folder: &Path, dtype: SaveDtype) -> Result
     for (name, content) in &checkpoint.files {
         save(&partial.join(name), content)?;
     }
-    save_masks(checkpoint, &partial)?;
+    save_masks(&checkpoint.masks, &partial)?;
     save(&partial.join(CONFIG), format!("{:#}\n", serde_json::Value::Object(config)).as_bytes())?;
     sync(&partial)?;
     fs::rename(&partial, folder).map_err(ModelError::io("write", folder))?;
@@ -182,13 +182,11 @@ fn save_weights(named: &Named<'_>, path: &Path, dtype: SaveDtype) -> Result<(), 
     Ok(())
 }
 
-fn save_masks(checkpoint: &Checkpoint, folder: &Path) -> Result<(), ModelError> {
+fn save_masks(masks: &Masks, folder: &Path) -> Result<(), ModelError> {
     let path = folder.join(MASKS);
-    let (Some(bytes), Some(inner)) = (masks::bytes(checkpoint, &path)?, path.parent()) else {
-        return Ok(());
-    };
+    let Some(inner) = path.parent().filter(|_| !masks.is_empty()) else { return Ok(()) };
     fs::create_dir(inner).map_err(ModelError::io("create", inner))?;
-    save(&path, &bytes)?;
+    masks::write(masks, &path)?;
     sync(inner)
 }
 

@@ -141,7 +141,7 @@ impl<'a> Member<'a> {
     fn missing(&self, shared: &Shared<'_>) -> Result<Vec<TokenCount>, StudyError> {
         let mut missing = Vec::new();
         for tokens in &self.budgets {
-            if shared.store.finished(&self.stage(shared, *tokens)?).is_none() {
+            if shared.store.finished(&self.stage(shared, *tokens)?)?.is_none() {
                 missing.push(*tokens);
             }
         }
@@ -241,7 +241,7 @@ impl<'a> Member<'a> {
     fn scored(&self, shared: &Shared<'_>, tokens: TokenCount) -> Result<Trained, StudyError> {
         let name = self.name(tokens);
         let missing = || StudyError::Study { rule: format!("{name} was not finished") };
-        let stage = shared.store.finished(&self.stage(shared, tokens)?).ok_or_else(missing)?;
+        let stage = shared.store.finished(&self.stage(shared, tokens)?)?.ok_or_else(missing)?;
         shared.folder.link(&name, &stage)?;
         let folder = stage.join(MODEL);
         let summary: Summary = read_json(&stage.join(SUMMARY))?;
