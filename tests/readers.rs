@@ -164,8 +164,8 @@ fn sparse() -> std::path::PathBuf {
     static SPARSE: OnceLock<TempDir> = OnceLock::new();
     let make = || {
         let place = tempfile::tempdir().unwrap();
-        let text = "criterion = 'magnitude'\nstructure = 'weights'\nsparsity = 0.5";
-        let config = pycno_study::settings(&text.lines().map(str::to_owned).collect::<Vec<_>>());
+        let words = ["criterion=magnitude", "structure=weights", "sparsity=0.5"];
+        let config = pycno_study::settings(&words.map(str::to_owned));
         let config: pycno_prune::PruneConfig = config.unwrap();
         let pruned = pycno_prune::prune(&teacher(), &config, &mut pycno_prune::Uncalibrated);
         hf::write(&pruned.unwrap().student, &place.path().join("m"), hf::SaveDtype::F32).unwrap();

@@ -112,7 +112,7 @@ fn settings_of_a_pruning_that_make_none() {
         prune.arg("--teacher").arg(world.teacher()).arg("--out").arg(world.path().join("new"));
         let output = prune.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(2));
         assert!(said.contains(message), "{said}");
         assert!(!world.path().join("new").exists());
     };

@@ -411,8 +411,8 @@ mod tests {
         refused("'2:x'", &format!("{known}2:x"));
         refused("{}", "at least one kind of part");
         refused("3", "structure must be a name, or a table");
-        refused("'0:4'", "weights of 4 must lie in [1, 4], got 0");
-        refused("'5:4'", "weights of 4 must lie in [1, 4], got 5");
+        refused("'0:4'", "weights kept of every 4 must lie in [1, 4], got 0");
+        refused("'5:4'", "weights kept of every 4 must lie in [1, 4], got 5");
         refused("'weights'", "structure weights goes with sparsity");
         refused("'weights'\nkeep = 4", "structure weights goes with sparsity");
         refused("'ffn'", "structure ffn goes with exactly one of keep and sparsity");

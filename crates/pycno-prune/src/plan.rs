@@ -461,7 +461,10 @@ mod tests {
         let second = PrunePlan {
             format: PLAN_FORMAT,
             source: "sliced".to_owned(),
-            steps: some_plan().steps,
+            steps: vec![PlanStep {
+                importance: Importance::default(),
+                ..some_plan().steps.remove(0)
+            }],
             layers: vec![part(1, &[(Axis::KvGroups, &[0]), (Axis::Ffn, &[3, 4])])],
         };
         let both = compose(&first, &second).unwrap();

@@ -64,9 +64,9 @@ pub struct FitCard {
 /// Share of the variance below which a law of scores says too little to read a size from.
 const LEAST_R_SQUARED: f64 = 0.5;
 
-/// Parameters whose bound is that of the quantity: no score is above 1, and a loss may fall to none. The others have bounds
+/// Parameters whose bound is that of the quantity: no score is above 1 or below 0, and a loss may fall to none. The others have bounds
 /// only to keep the search in reach.
-const BOUNDED_BY_NATURE: [&str; 2] = ["amplitude", "ln_e"];
+const BOUNDED_BY_NATURE: [&str; 3] = ["amplitude", "floor", "ln_e"];
 
 impl FitCard {
     /// Why a size cannot be read from the law, if it cannot: it explains less than half of its points' variance, so that
