@@ -1,6 +1,10 @@
 //! The one place that maps a file into memory; every reader of large files shares it.
 
-use std::{fs::File, ops::Deref, path::Path};
+use std::{
+    fs::File,
+    ops::{Deref, Range},
+    path::Path,
+};
 
 use memmap2::Mmap;
 
@@ -13,6 +17,33 @@ pub(crate) enum FileBytes {
     /// Of a file that is not on disk.
     Held(Vec<u8>),
 }
+
+/// Fewer bytes than these stay in memory: most of the pages they lie on hold others too.
+const LEAST: usize = 1 << 16;
+
+impl FileBytes {
+    /// Lets the system take back the memory of bytes that have been read; they are read from the file again if need be.
+    pub(crate) fn release(&self, bytes: Range<usize>) {
+        match self {
+            Self::Mapped(map) if bytes.len() >= LEAST => release(map, bytes),
+            Self::Mapped(_) | Self::Held(_) => {}
+        }
+    }
+}
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "a model's pages would stay resident until it is dropped")]
+fn release(map: &Mmap, bytes: Range<usize>) {
+    // SAFETY: the map is a read-only one of a file, so that a page that was let go reads as it did before.
+    let released = unsafe {
+        map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, bytes.start, bytes.len())
+    };
+    // A system that refuses keeps the pages, which costs memory and nothing else.
+    drop(released);
+}
+
+#[cfg(not(unix))]
+fn release(_: &Mmap, _: Range<usize>) {}
 
 impl Deref for FileBytes {
     type Target = [u8];

@@ -177,8 +177,10 @@ impl HostTensor {
             Source::Held(held) => out.copy_from_slice(&held[rows.start * len..rows.end * len]),
             Source::Stored(file, range, encoding) => {
                 let row_bytes = len / encoding.block_len() * encoding.block_bytes();
-                let bytes = &file[range.clone()][rows.start * row_bytes..rows.end * row_bytes];
-                dequantize_into(*encoding, bytes, out);
+                let bytes =
+                    range.start + rows.start * row_bytes..range.start + rows.end * row_bytes;
+                dequantize_into(*encoding, &file[bytes.clone()], out);
+                file.release(bytes);
             }
             Source::Changed(changed) => {
                 let (of, change) = &**changed;

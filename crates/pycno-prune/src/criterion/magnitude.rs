@@ -30,6 +30,8 @@ impl Rule for Magnitude {
     }
 
     fn weights(&self, _: TensorId, weight: &HostTensor) -> Result<Vec<f32>, PruneError> {
-        Ok(weight.values().iter().map(|w| w.abs()).collect())
+        let mut weights = weight.values().into_owned();
+        weights.iter_mut().for_each(|w| *w = w.abs());
+        Ok(weights)
     }
 }
