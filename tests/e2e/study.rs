@@ -127,6 +127,7 @@ fn a_plan_shows_sizes_and_leaves_nothing_behind() {
     assert!(shown.contains("width-24-distilled"), "{shown}");
     assert!(shown.contains("forward-kl (temperature 1)"), "{shown}");
     assert!(shown.contains("reverse-kl (temperature 2)"), "{shown}");
+    assert!(shown.contains("memory") && shown.contains("MiB"), "{shown}");
     assert!(!world.path().join("runs").exists());
 }
 
@@ -190,6 +191,7 @@ fn density_needs_no_model() {
 fn doctor_names_every_backend() {
     let world = World::new();
     let shown = succeeded(&pycno(&world).arg("doctor").output().unwrap());
+    assert!(shown.contains("largest model to train on text"), "{shown}");
     for backend in ["flex", "ndarray", "wgpu", "vulkan", "metal", "cuda"] {
         assert!(shown.contains(backend), "{shown}");
     }

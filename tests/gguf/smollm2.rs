@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use pycno_data::Tokenizer;
 use pycno_kernels::head::token_losses;
 use pycno_model::{
-    Checkpoint, Decoder, gguf,
+    Checkpoint, Decoder, HostTensor, gguf,
     source::{Remote, Source},
 };
 use pycno_tests::{data_dir, skipped};
@@ -58,7 +58,7 @@ fn checkpoint(test: &str) -> Option<&'static Checkpoint> {
 fn the_model_has_its_published_size() {
     let Some(checkpoint) = checkpoint("the_model_has_its_published_size") else { return };
     assert_eq!(checkpoint.param_counts().total, ParamCount(134_515_008.0));
-    let held: usize = checkpoint.tensors.values().map(|tensor| tensor.n_values()).sum();
+    let held: usize = checkpoint.tensors.values().map(HostTensor::n_values).sum();
     assert_eq!(held, 134_515_008);
     let rope = checkpoint.spec.layers[0].attention.unwrap().rope;
     assert_eq!((checkpoint.spec.norm.eps, rope.theta), (1e-5, 100000.0));

@@ -131,8 +131,8 @@ impl HostTensor {
     /// If this is no matrix, or, when it is read, if there is no such column.
     #[must_use]
     pub fn with_columns(&self, columns: Vec<usize>) -> Self {
-        let &[rows, _] = &self.shape[..] else { panic!("{:?} is no matrix", self.shape) };
-        self.changed(vec![rows, columns.len()], Change::Columns(columns))
+        assert_eq!(self.shape.len(), 2, "columns of a matrix");
+        self.changed(vec![self.shape[0], columns.len()], Change::Columns(columns))
     }
 
     /// This matrix with 0 in place of what a mask does not keep.

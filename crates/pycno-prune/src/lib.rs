@@ -36,6 +36,7 @@ mod fixture;
 mod gram;
 pub mod importance;
 mod observe;
+mod once;
 mod plan;
 mod prune;
 mod select;

@@ -3,15 +3,13 @@
 use std::{collections::BTreeMap, fmt};
 
 use pycno_model::{LayerSpec, ModelSpec, ParamCounts};
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{Error as _, MapAccess, Visitor},
-};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Amount, Axis, Importance, PruneConfig, PruneError,
     document::{self, Kind},
     importance::most_important,
+    once,
 };
 
 /// Version of [`PrunePlan`] as a document.
@@ -58,7 +56,7 @@ pub struct LayerPlan {
     /// The layer's index in the source.
     pub layer_idx: usize,
     /// The parts that stay along each axis within the block; an axis that is absent stays whole.
-    #[serde(flatten, deserialize_with = "each_once")]
+    #[serde(flatten, deserialize_with = "once::each")]
     pub kept: BTreeMap<Axis, Vec<usize>>,
 }
 
@@ -199,32 +197,6 @@ impl PrunePlan {
         let after = self.spec_after(spec)?.param_counts();
         Ok(SizeChange { before: spec.param_counts(), after })
     }
-}
-
-/// A table in which no key stands twice: of two lists one would be followed and the other not.
-fn each_once<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<Axis, Vec<usize>>, D::Error> {
-    struct Table;
-
-    impl<'de> Visitor<'de> for Table {
-        type Value = BTreeMap<Axis, Vec<usize>>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("lists of the parts that stay, by kind of part")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-            let mut kept = BTreeMap::new();
-            while let Some((axis, list)) = access.next_entry::<Axis, Vec<usize>>()? {
-                if kept.insert(axis, list).is_some() {
-                    return Err(A::Error::custom(format!("{} stands twice", axis.name())));
-                }
-            }
-            Ok(kept)
-        }
-    }
-    deserializer.deserialize_map(Table)
 }
 
 /// An importance for every part there is, each a number.
@@ -545,7 +517,7 @@ mod tests {
         let plan = some_plan();
         let student = crate::slice(&fixture::checkpoint(&spec(), 1), &plan).unwrap();
         assert_eq!(student.spec, plan.spec_after(&spec()).unwrap());
-        let stored: usize = student.tensors.values().map(|tensor| tensor.n_values()).sum();
+        let stored: usize = student.tensors.values().map(pycno_model::HostTensor::n_values).sum();
         assert_eq!(ParamCount(stored as f64), plan.sizes(&spec()).unwrap().after.total);
     }
 }

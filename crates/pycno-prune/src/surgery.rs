@@ -62,7 +62,7 @@ pub fn mask(checkpoint: &Checkpoint, plan: &PrunePlan) -> Result<Checkpoint, Pru
     Ok(Checkpoint { tensors: tensors.collect(), ..checkpoint.clone() })
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Side {
     Rows,
     Columns,
@@ -123,13 +123,11 @@ fn take(tensor: &HostTensor, cuts: &[Cut]) -> HostTensor {
 }
 
 fn take_mask(mask: &Mask, cuts: &[Cut]) -> Mask {
-    let [mut rows, mut columns] = mask.shape().map(|n| (0..n).collect::<Vec<usize>>());
-    for (side, kept) in cuts {
-        *match side {
-            Side::Rows => &mut rows,
-            Side::Columns => &mut columns,
-        } = kept.clone();
-    }
+    let kept = |side: Side, n: usize| {
+        let cut = cuts.iter().find(|(of, _)| *of == side);
+        cut.map_or_else(|| (0..n).collect(), |(_, kept)| kept.clone())
+    };
+    let (rows, columns) = (kept(Side::Rows, mask.shape()[0]), kept(Side::Columns, mask.shape()[1]));
     let [_, width] = mask.shape();
     let of_row =
         |row: &usize| columns.iter().map(|column| row * width + column).collect::<Vec<_>>();

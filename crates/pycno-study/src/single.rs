@@ -127,13 +127,11 @@ struct Calibrating<'a> {
 
 impl Calibration for Calibrating<'_> {
     fn statistics(&mut self) -> Result<Statistics, Box<dyn Error + Send + Sync>> {
-        match &self.request.statistics {
-            Some(path) => Ok(self.earlier(path)?),
-            None => {
-                let measured = self.measure()?;
-                Ok(self.measured.insert(measured).clone())
-            }
+        if let Some(path) = &self.request.statistics {
+            return Ok(self.earlier(path)?);
         }
+        let measured = self.measure()?;
+        Ok(self.measured.insert(measured).clone())
     }
 }
 
@@ -161,7 +159,7 @@ impl Calibrating<'_> {
         let packed = pack(&corpus::read(text)?, &tokenizer, length)?;
         let slice = Slice { offset_sequences: 0, sequences: request.sequences };
         let calibration = packed.slice(Role::Calibration, slice)?;
-        let decoder = opened(&request.teacher, checkpoint, environment)?;
+        let decoder = opened(&request.teacher, checkpoint, (*environment, *watch))?;
         let provenance = MeasuredOn {
             checkpoint: fingerprint(checkpoint),
             calibration: calibration.manifest.hash.clone(),
@@ -175,16 +173,19 @@ impl Calibrating<'_> {
     }
 }
 
-/// A model's weights in `f32` on the device.
+/// A model's weights in `f32` on the device; says how much memory they take.
 fn opened(
     source: &Source,
     checkpoint: &Checkpoint,
-    environment: &Environment,
+    (environment, watch): (&Environment, &mut dyn Watcher),
 ) -> Result<Decoder, StudyError> {
-    let (what, needs) =
-        (format!("{source}, its weights in f32,"), memory::to_run(&checkpoint.spec));
+    let needs = memory::to_run(&checkpoint.spec);
+    let what = format!("{source}, its weights in f32,");
     memory::expect_room(&what, needs, environment.device)?;
-    Ok(Decoder::new(checkpoint, &environment.device.open()?)?)
+    watch.begin(&format!("weights in f32, {needs}"), 1);
+    let decoder = Decoder::new(checkpoint, &environment.device.open()?)?;
+    watch.end();
+    Ok(decoder)
 }
 
 /// Scores one model.
@@ -201,7 +202,7 @@ pub fn eval(
     let tasks = environment.tasks(&order.tasks, Path::new(""), selection)?;
     let checkpoint = shipped::open(&order.model, &environment.remote())?;
     let tokenizer = tokenizer(&order.model.to_string(), &checkpoint.files)?;
-    let decoder = opened(&order.model, &checkpoint, environment)?;
+    let decoder = opened(&order.model, &checkpoint, (environment, watch))?;
     if let Some(out) = &order.out {
         std::fs::create_dir_all(out)
             .map_err(|source| StudyError::WriteFile { path: out.clone(), source })?;

@@ -29,7 +29,8 @@ pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 /// The index's file name where there are several.
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
-/// Files that travel with the weights unchanged.
+/// Files that travel with the weights unchanged. `generation_config.json` says how text is sampled, which nothing here does; what
+/// tokens stand for its ends is read where the tokenizer's files say it.
 pub(crate) const CARRIED: [&str; 11] = [
     "added_tokens.json",
     "chat_template.jinja",

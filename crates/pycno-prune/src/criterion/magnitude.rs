@@ -31,7 +31,9 @@ impl Rule for Magnitude {
 
     fn weights(&self, _: TensorId, weight: &HostTensor) -> Result<Vec<f32>, PruneError> {
         let mut weights = weight.values().into_owned();
-        weights.iter_mut().for_each(|w| *w = w.abs());
+        for w in &mut weights {
+            *w = w.abs();
+        }
         Ok(weights)
     }
 }
