@@ -214,7 +214,7 @@ impl Ruler {
         Ok(MeanLaw { spec, law, card })
     }
 
-    /// Tasks whose laws do not hold a size that is read from them, and why ([`FitCard::weakness`]).
+    /// Tasks whose laws do not hold a size that is read from them, and why ([`crate::FitCard::weakness`]).
     pub fn poor_tasks(&self) -> Vec<(&str, String)> {
         let tasks = self.file.task.iter();
         let poor =
